@@ -1,0 +1,369 @@
+"""A whole server: settings in, everything wired, started and stopped in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from server import __version__
+from server.accounts.gate import host_name, local_actor
+from server.audio.opus import library_version
+from server.backplane import EventHub
+from server.clock import SystemClock
+from server.config import Settings
+from server.errors import ChannelLive, ClearcastError, Unavailable
+from server.inference.lane import DenoiseService
+from server.log import configure_logging, get_logger
+from server.process import allow_many_files, keep_files_private, raise_priority
+from server.recordings.files import RecordingFolders
+from server.recordings.journal import Journal
+from server.recordings.library import Library
+from server.recordings.recover import Recovered, recover
+from server.rooms.cleaning import Cleaner
+from server.rooms.host import MediaHost
+from server.rooms.messages import Levels, MediaEvent
+from server.store.database import database_url
+from server.store.folder import lock_folder, prepare_folders
+from server.store.ids import new_id, slugify
+from server.store.records import Channel, Recording
+from server.store.store import Store
+from server.web import tls
+from server.web.announce import Announcer
+from server.web.binding import bind
+from server.web.middleware import is_loopback
+from server.web.server import make_app
+from server.web.services import Services
+
+SHUTDOWN = 5.0
+"""Seconds that open requests get to finish."""
+KEEP_ALIVE = 75.0
+"""Seconds that a connection may be idle between requests: longer than proxies keep theirs, far from the hour that
+aiohttp would wait."""
+MAX_LINE = 32 * 1024
+"""Bytes of a request line: room for a title that is refused with a clear word."""
+
+CLOSE_TIMEOUT = 10.0
+"""Seconds after a signal at which the process ends, whatever still hangs."""
+
+log = get_logger(__name__)
+
+
+class Server:
+    """One running server. `start`, then `close`; `url` is where a browser on this machine finds it."""
+
+    def __init__(self, settings: Settings, *, self_signed: bool = False, denoise: DenoiseService | None = None) -> None:
+        self.settings = settings
+        self.recovered = Recovered()
+        self.pair: tls.Pair | None = None
+        self.self_signed = self_signed
+        self._denoise = denoise
+        self._stack = AsyncExitStack()
+        self._socket: socket.socket | None = None
+        self._runner: web.AppRunner | None = None
+        self.services: Services
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        host = self.settings.host
+        name = "localhost" if host in ("0.0.0.0", "::", "127.0.0.1", "::1") else host  # noqa: S104 - compared, not bound
+        return f"{'https' if self.pair else 'http'}://{name}:{self.port}"
+
+    async def start(self) -> None:
+        """Raises ClearcastError with a line for the operator where the server cannot start."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Streams ended, recordings closed, everything let go."""
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        settings = self.settings
+        await asyncio.to_thread(prepare_folders, settings)
+        await asyncio.to_thread(library_version)  # finding libopus reads the disk; later it is there already
+        self._socket = await asyncio.to_thread(bind, settings.host, settings.port)
+        self._stack.callback(self._socket.close)
+        self.port = self._socket.getsockname()[1]
+        self._stack.callback(os.close, await asyncio.to_thread(lock_folder, settings))
+        context = await self._tls()
+
+        store = Store(database_url(settings.database_url, settings.data_dir))
+        self._stack.push_async_callback(store.close)
+        await store.open()
+        channel = await default_channel(store)
+
+        self._stack.push_async_callback(self._stop_serving)
+        self.services = await self._wire(store, channel, context is not None)
+        self._runner = web.AppRunner(
+            make_app(self.services),
+            access_log=None,
+            shutdown_timeout=SHUTDOWN,
+            keepalive_timeout=KEEP_ALIVE,
+            max_line_size=MAX_LINE,
+            handle_signals=False,
+        )
+        await self._runner.setup()
+        await web.SockSite(self._runner, self._socket, ssl_context=context).start()
+
+    async def _stop_serving(self) -> None:
+        # After the media host and the journal: pages hear that their streams have ended before they are cut off.
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _wire(self, store: Store, channel: Channel, secure: bool) -> Services:
+        """Put the parts together. They refer to each other: the announcer is told through these two functions."""
+        settings = self.settings
+        announcer: Announcer
+
+        async def media_happened(event: MediaEvent) -> None:
+            await announcer.media(event)
+
+        def recording_changed(kind: str, recording: Recording) -> None:
+            announcer.recording(kind, recording)
+
+        def levels_measured(levels: Levels) -> None:
+            announcer.levels(levels)
+
+        clock = SystemClock()
+        library = Library(store, RecordingFolders(settings.recordings_dir), recording_changed)
+        journal = Journal(store, library, media_happened)
+        denoise = self._denoise or make_denoise(settings)
+        media = MediaHost(settings, clock, denoise, journal.put, on_levels=levels_measured)
+        services = Services(
+            settings=settings,
+            clock=clock,
+            media=media,
+            denoise=denoise,
+            sound_check=Cleaner(denoise),
+            hub=EventHub(),
+            store=store,
+            journal=journal,
+            library=library,
+            default_channel=channel,
+            secure=secure,
+        )
+        announcer = Announcer(services)
+        self.recovered = await recover(store, library, channel)
+        await library.purge(datetime.now(UTC))
+        journal.start()
+        self._stack.push_async_callback(library.close)
+        self._stack.push_async_callback(journal.close)
+        self._stack.push_async_callback(media.close)
+        self._stack.callback(denoise.subscribe(announcer.denoiser))
+        await media.start()
+        return services
+
+    async def _tls(self) -> ssl.SSLContext | None:
+        settings = self.settings
+        if self.self_signed:
+            self.pair = await asyncio.to_thread(tls.self_signed, settings.data_dir, settings.host)
+        elif settings.tls_certificate is not None and settings.tls_key is not None:
+            self.pair = tls.Pair(settings.tls_certificate, settings.tls_key)
+        if self.pair is None:
+            return None
+        context = await asyncio.to_thread(tls.make_context, self.pair)
+        watching = asyncio.create_task(tls.watch(context, self.pair), name="certificate")
+        self._stack.push_async_callback(_cancel, watching)
+        return context
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+@asynccontextmanager
+async def running(settings: Settings, **options: DenoiseService | bool | None) -> AsyncIterator[Server]:
+    """A server for the length of a block: for the demo, benches and tests."""
+    server = Server(settings, **options)  # type: ignore[arg-type]
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
+def make_denoise(settings: Settings) -> DenoiseService:
+    """The denoise service that the settings ask for."""
+    from server.inference.service import OffDenoiseService, WorkerDenoiseService
+
+    return OffDenoiseService() if settings.denoise == "off" else WorkerDenoiseService(settings)
+
+
+async def default_channel(store: Store) -> Channel:
+    """The first channel; made when there is none yet."""
+    page = await store.channels(limit=1)
+    if page.items:
+        return page.items[0]
+    name = host_name()
+    channel = Channel(new_id(), slugify(name), name, name, local_actor().id, datetime.now(UTC))
+    await store.add_channel(channel)
+    return channel
+
+
+def serve(settings: Settings, *, self_signed: bool = False) -> int:
+    """Run a server until SIGINT or SIGTERM; returns the exit status. Raises ClearcastError when it cannot start."""
+    _prepare(settings)
+    raise_priority()
+    return run(lambda stop: _serve(Server(settings, self_signed=self_signed), stop))
+
+
+def _prepare(settings: Settings) -> None:
+    """What holds for the whole process."""
+    configure_logging(settings.log_level, settings.log_format)
+    allow_many_files()
+    keep_files_private()
+
+
+def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, int]]) -> int:
+    """Run `main` on a loop of its own (uvloop where it works) with an event that signals set."""
+    try:
+        import uvloop
+
+        factory: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
+    except ImportError:
+        factory = None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(_until_signal(main))
+
+
+async def _until_signal(main: Callable[[asyncio.Event], Coroutine[Any, Any, int]]) -> int:
+    stop = asyncio.Event()
+    closed = threading.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _on_signal, stop, closed)
+    try:
+        return await main(stop)
+    finally:
+        closed.set()
+
+
+def _on_signal(stop: asyncio.Event, closed: threading.Event) -> None:
+    if stop.is_set():  # asked twice: no more waiting
+        os._exit(130)
+    stop.set()
+    patience = threading.Timer(CLOSE_TIMEOUT, _give_up, [closed])
+    patience.daemon = True
+    patience.start()
+
+
+def _give_up(closed: threading.Event) -> None:
+    # Recordings are on the disk up to the last second and closed at the next start; a download resumes.
+    if not closed.is_set():
+        log.error("something hangs; leaving without it")
+    os._exit(0 if closed.is_set() else 1)
+
+
+def demo(settings: Settings, *, self_signed: bool = False, snr: float = 5.0) -> int:
+    """A noisy talk, live on a channel of its own, on this machine's server or on one of our own."""
+    _prepare(settings)
+    return run(lambda stop: _demo(Server(settings, self_signed=self_signed), snr, stop))
+
+
+async def _demo(server: Server, snr: float, stop: asyncio.Event) -> int:
+    from server.client import demo as sound
+
+    try:
+        await server.start()
+        await asyncio.to_thread(greet, server)
+    except Unavailable as error:
+        running_url = await sound.running_server(server.settings) if error.code == "port" else None
+        if running_url is None:
+            raise
+        say(f"Using the server that runs at {running_url}")
+        return await _talk_elsewhere(running_url, snr, stop)
+    url = server.url
+    try:
+        talking = asyncio.create_task(sound.talk(url, snr, lambda address: say(f"Listen to the demo at {address}")))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({talking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            failure = talking.exception()
+            say(failure.message if isinstance(failure, ClearcastError) else "The demo's stream has ended.")
+            await stopping
+        talking.cancel()
+        await asyncio.gather(talking, return_exceptions=True)
+    finally:
+        await server.close()
+    return 0
+
+
+async def _talk_elsewhere(url: str, snr: float, stop: asyncio.Event) -> int:
+    """The demo on a server that is not ours: without its stream there is nothing to stay for."""
+    from server.client import demo as sound
+
+    talking = asyncio.create_task(sound.talk(url, snr, lambda address: say(f"Listen to the demo at {address}")))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({talking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (talking, stopping):
+        task.cancel()
+    (outcome, _) = await asyncio.gather(talking, stopping, return_exceptions=True)
+    if isinstance(outcome, ChannelLive):
+        say(f"The demo is live already: {url}/listen/demo")
+        return 0
+    if isinstance(outcome, Exception):
+        raise outcome
+    if not stop.is_set():
+        say("The demo's stream has ended.")
+    return 0
+
+
+async def _serve(server: Server, stop: asyncio.Event) -> int:
+    await server.start()
+    await asyncio.to_thread(greet, server)
+    await stop.wait()
+    say("Ending streams and closing recordings …")
+    await server.close()
+    return 0
+
+
+def greet(server: Server) -> None:
+    """Tell the person who started it what they need to know."""
+    settings, status = server.settings, server.services.denoise.status
+    say(f"Clearcast {__version__} is running. Open {server.url}")
+    if server.pair is not None:
+        for name in network_names(settings.host, tls.addresses()):
+            say(f"  on your network   https://{f'[{name}]' if ':' in name else name}:{server.port}")
+    elif not is_loopback(settings.host):
+        say("  Other machines get no microphone over plain HTTP: start with --tls self-signed, or set a certificate.")
+    if server.pair is not None and server.self_signed:
+        say(f"  certificate       made by this server; SHA-256 {tls.fingerprint(server.pair.certificate)}")
+    engine = f"{status.engine} on {status.device or 'this machine'}" if status.engine else status.state
+    say(f"  noise removal     {'starting' if status.state == 'starting' else status.detail or engine}")
+    say(f"  recordings        {settings.recordings_dir.absolute()}")
+    found = server.recovered
+    if found.recordings or found.failed:
+        lost = f", {found.failed} could not be saved" if found.failed else ""
+        say(f"  recovered         {found.recordings} recordings of an earlier run{lost}")
+
+
+def network_names(host: str, known: list[str]) -> list[str]:
+    """Those of this machine's names and addresses that others can reach a server on `host` by, the surest first."""
+    if host not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        return []
+    others = [name for name in known if not is_loopback(name) and (host == "::" or ":" not in name)]
+    return sorted(others, key=lambda name: not (":" in name or name.replace(".", "").isdigit()))
+
+
+def say(line: str) -> None:
+    """One line for the person at the terminal; logs go the same way."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

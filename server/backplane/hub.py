@@ -1,0 +1,204 @@
+"""Events by topic, numbered, with a short memory so that a page that was away for a moment misses nothing.
+
+`seq` counts the events of one topic from 1; `epoch` changes whenever that count starts anew. A subscriber that
+names the last (epoch, seq) it saw gets what came after it, or a snapshot when that is no longer known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from server.clock import iso
+from server.errors import InvalidRequest
+from server.metrics import EVENT_CONSUMERS_DROPPED, EVENTS_SENT, EVENTS_SKIPPED
+
+RING = 256
+"""Events of a topic that are remembered."""
+QUEUE = 512
+"""Events that may wait for one subscriber; over that the subscriber is dropped."""
+PASSING_ROOM = 16
+"""Events that may wait for a subscriber who is still given passing ones."""
+TOPICS = 2048
+"""Topics remembered; beyond that the longest unused one without subscribers is forgotten."""
+
+Snapshot = Callable[[str], Awaitable[dict[str, Any]]]
+"""Gives the state behind a topic. Raises NotFound when there is no such thing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a subscriber has read a topic."""
+
+    epoch: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One event as it is sent; `text` is its JSON, made once for all subscribers."""
+
+    type: str
+    topic: str
+    epoch: str
+    seq: int
+    text: str
+
+
+class _Topic:
+    """One topic's count, memory and subscribers."""
+
+    def __init__(self) -> None:
+        self.epoch = secrets.token_hex(6)
+        self.seq = 0
+        self.ring: deque[Envelope] = deque(maxlen=RING)
+        self.subscribers: set[Subscriber] = set()
+
+    def tail(self, after: int) -> list[Envelope] | None:
+        """The events after `after`; None when some of them are forgotten or `after` lies in the future."""
+        if after > self.seq or after < self.seq - len(self.ring):
+            return None
+        return [envelope for envelope in self.ring if envelope.seq > after]
+
+
+class Subscriber:
+    """One reader with a bounded queue.
+
+    Reads with `get`. When it is too slow `lagging` is set and `on_drop` called, once.
+    """
+
+    def __init__(self, limit: int = QUEUE, on_drop: Callable[[], None] = lambda: None) -> None:
+        self._on_drop = on_drop
+        self._queue: deque[Envelope] = deque()
+        self._limit = limit
+        self._wake = asyncio.Event()
+        self.topics: set[str] = set()
+        self.lagging = False
+
+    def put(self, envelope: Envelope) -> None:
+        """Queue an event; once the queue is over its limit nothing more is taken."""
+        if self.lagging:
+            return
+        if len(self._queue) >= self._limit:
+            self.lagging = True
+            self._queue.clear()
+            EVENT_CONSUMERS_DROPPED.inc()
+            self._on_drop()
+        else:
+            self._queue.append(envelope)
+        self._wake.set()
+
+    def offer(self, envelope: Envelope) -> None:
+        """Queue a passing event unless others wait: those matter more."""
+        if len(self._queue) >= PASSING_ROOM:
+            EVENTS_SKIPPED.inc()
+        else:
+            self.put(envelope)
+
+    async def get(self) -> Envelope | None:
+        """The next event; None when the subscriber has been dropped for being too slow."""
+        while not self._queue:
+            if self.lagging:
+                return None
+            self._wake.clear()
+            await self._wake.wait()
+        EVENTS_SENT.inc()
+        return self._queue.popleft()
+
+
+class EventHub:
+    """All topics of this process. Everything happens on the event loop."""
+
+    def __init__(self) -> None:
+        self._topics: OrderedDict[str, _Topic] = OrderedDict()
+        self._snapshots: dict[str, Snapshot] = {}
+
+    def provide(self, topic: str, snapshot: Snapshot) -> None:
+        """Say where the snapshots of `topic` come from; a topic that ends in ":" stands for all that begin so."""
+        self._snapshots[topic] = snapshot
+
+    def publish(self, topic: str, type_: str, data: dict[str, Any]) -> Envelope:
+        """Number an event, remember it and hand it to everybody who subscribed."""
+        entry = self._topic(topic)
+        entry.seq += 1
+        envelope = _envelope(type_, topic, entry.epoch, entry.seq, data)
+        entry.ring.append(envelope)
+        for subscriber in entry.subscribers:
+            subscriber.put(envelope)
+        return envelope
+
+    def pass_on(self, topic: str, type_: str, data: Callable[[], dict[str, Any]]) -> None:
+        """Tell those who are there just now: not numbered, not remembered, left out where a subscriber is behind.
+
+        It carries the number of the event before it. `data` is asked only when somebody listens.
+        """
+        entry = self._topics.get(topic)
+        if entry is None or not entry.subscribers:
+            return
+        envelope = _envelope(type_, topic, entry.epoch, entry.seq, data())
+        for subscriber in entry.subscribers:
+            subscriber.offer(envelope)
+
+    async def subscribe(self, subscriber: Subscriber, topic: str, position: Position | None = None) -> None:
+        """Send what was missed, or a snapshot, then everything new.
+
+        Raises InvalidRequest for an unknown topic, NotFound where its subject does not exist.
+        """
+        provider = self._provider(topic)
+        entry = self._topic(topic)
+        tail = entry.tail(position.seq) if position is not None and position.epoch == entry.epoch else None
+        if tail is None:
+            # What happens while the snapshot is made comes again after it: events carry whole states.
+            seen, epoch = entry.seq, entry.epoch
+            data = await provider(topic)
+            entry = self._topic(topic)
+            if entry.epoch != epoch:
+                seen = entry.seq
+            tail = [_envelope("snapshot", topic, entry.epoch, seen, data), *(entry.tail(seen) or [])]
+        for envelope in tail:
+            subscriber.put(envelope)
+        subscriber.topics.add(topic)
+        entry.subscribers.add(subscriber)
+
+    def unsubscribe(self, subscriber: Subscriber, topics: Iterable[str] | None = None) -> None:
+        """Stop sending `topics`, all of them by default."""
+        for topic in list(subscriber.topics if topics is None else topics):
+            subscriber.topics.discard(topic)
+            entry = self._topics.get(topic)
+            if entry is not None:
+                entry.subscribers.discard(subscriber)
+
+    def _provider(self, topic: str) -> Snapshot:
+        kind, colon, subject = topic.partition(":")
+        provider = self._snapshots.get(f"{kind}:" if colon else kind)
+        if provider is None or (colon and not subject):
+            raise InvalidRequest(f"There is no topic “{topic[:80]}”.", code="unknown-topic")
+        return provider
+
+    def _topic(self, topic: str) -> _Topic:
+        entry = self._topics.get(topic)
+        if entry is None:
+            self._forget()
+            entry = self._topics[topic] = _Topic()
+        self._topics.move_to_end(topic)
+        return entry
+
+    def _forget(self) -> None:
+        if len(self._topics) < TOPICS:
+            return
+        for topic, entry in self._topics.items():
+            if not entry.subscribers:
+                del self._topics[topic]
+                return
+
+
+def _envelope(type_: str, topic: str, epoch: str, seq: int, data: dict[str, Any]) -> Envelope:
+    time = iso(datetime.now(UTC))
+    body = {"type": type_, "topic": topic, "epoch": epoch, "seq": seq, "time": time, "data": data}
+    return Envelope(type_, topic, epoch, seq, json.dumps(body, ensure_ascii=False, separators=(",", ":")))

@@ -1,0 +1,237 @@
+"""What one more listener costs: `clearcast bench fanout`.
+
+The same speech goes to the same number of real WebRTC receivers (another process decrypts and counts every packet) in
+three ways, interleaved: aiortc's MediaRelay with frames (encoded again for each listener), aiortc's senders given
+packets that were encoded once, and Clearcast's own. The cost is this process's processor time per delivered packet;
+`setup_ms` is what it takes to answer and connect a listener, `setup_ms_dtls` the part of that which is DTLS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import socket
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+
+from server.audio.frame import Samples
+from server.audio.opus import OpusEncoder
+from server.bench.baselines import PacketPeers, RelayPeers
+from server.bench.common import emit, main, note
+from server.bench.handshake import handshake_ms
+from server.bench.receivers import ReceiverProcess
+from server.bench.voice import babble
+from server.clock import PACKET, SAMPLE_RATE, SystemClock
+from server.rooms.fanout import Channel
+from server.rtc.listen import ListenerPeer
+from server.rtc.udp import UdpPort
+
+PACKET_S = PACKET / SAMPLE_RATE
+MAX_PENDING = 10_000
+"""All receivers connect at once here."""
+
+
+class ClearcastPeers:
+    """Clearcast's own way: encode once, one call per listener."""
+
+    name = "clearcast"
+
+    def __init__(self) -> None:
+        self._clock = SystemClock()
+        self._channel = Channel("bench", lambda _: None)
+        self._peers: list[ListenerPeer] = []
+        self._port: UdpPort | None = None
+        self._encoder = OpusEncoder(channels=1, bitrate=32_000)
+
+    async def answer(self, offer: str) -> str:
+        if self._port is None:
+            self._port = await UdpPort.open(max_pending=MAX_PENDING)
+        number = str(len(self._peers))
+
+        def changed(state: str) -> None:
+            if state == "connected":
+                self._channel.connect(number)
+
+        peer = await ListenerPeer.create(offer, self._port, changed, self._clock)
+        self._peers.append(peer)
+        self._channel.add(number, peer)
+        return peer.answer
+
+    async def start(self) -> None:
+        """Nothing to start: packets are pushed."""
+
+    async def send(self, samples: Samples, index: int) -> None:
+        packet = await asyncio.to_thread(self._encoder.encode, samples)
+        self._channel.send(packet, index * PACKET)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(peer.close() for peer in self._peers))
+        if self._port is not None:
+            self._port.close()
+
+
+class Void(Exception):
+    """A run in which a packet went missing: its figures mean nothing."""
+
+
+async def pace(count: int, each: Callable[[int], Awaitable[None]]) -> list[float]:
+    """Call `each` every 20 ms, `count` times; how late each call began, in seconds."""
+    start, late = time.monotonic(), []
+    for index in range(count):
+        due = start + index * PACKET_S
+        wait = due - time.monotonic()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        late.append(max(0.0, time.monotonic() - due))
+        await each(index)
+    return late
+
+
+async def connect(peers: Any, receivers: ReceiverProcess, listeners: int) -> float:
+    """Join `listeners` receivers to `peers`; seconds of processor for each. Raises ConnectionError when one fails."""
+    offers = (await receivers.ask(open=listeners))["offers"]
+    before = time.process_time()
+    answers = [await peers.answer(offer) for offer in offers]
+    connected = (await receivers.ask(connect=answers))["connected"]
+    if connected != listeners:
+        raise ConnectionError(f"only {connected} of {listeners} receivers connected")
+    spent = time.process_time() - before
+    await asyncio.sleep(0.5)
+    await peers.start()
+    return spent / listeners
+
+
+async def run_way(way: Callable[[], Any], listeners: int, seconds: float) -> dict[str, Any]:
+    """One measured run of one way: processor time per delivered packet and the loop's lag."""
+    receivers, peers = await ReceiverProcess.start(), way()
+    voice = babble(seconds + 2)
+    try:
+        setup = await connect(peers, receivers, listeners)
+
+        async def send(index: int) -> None:
+            at = (index % (len(voice) // PACKET)) * PACKET
+            await peers.send(voice[at : at + PACKET], index)
+
+        warm = int(1 / PACKET_S)
+        await pace(warm, send)
+        await asyncio.sleep(0.3)
+        await receivers.ask(reset=True)
+        before, count = time.process_time(), int(seconds / PACKET_S)
+        late = await pace(count, lambda index: send(index + warm))
+        spent = time.process_time() - before
+        await asyncio.sleep(0.5)
+        report = (await receivers.ask(report=True))["received"]
+    finally:
+        await peers.close()
+        await receivers.stop()
+    delivered = sum(packets for packets, _, _ in report)
+    # MediaRelay starts and ends between two packets; only a hole in the numbers is a loss.
+    holes = sum(last - first + 1 - packets for packets, first, last in report if first is not None)
+    short = sum(packets < count - 2 for packets, _, _ in report)
+    if holes or short:
+        raise Void(f"{holes} packets missing, {short} receivers heard too few")
+    return {
+        "us_per_packet": spent / delivered * 1e6,
+        "loop_lag_p99_ms": float(np.percentile(late, 99)) * 1e3,
+        "delivered": delivered,
+        "setup_ms": setup * 1e3,
+    }
+
+
+async def run_until_whole(way: Callable[[], Any], listeners: int, seconds: float) -> dict[str, Any] | None:
+    """A run in which nothing was lost, or None after three that were void."""
+    for _ in range(3):
+        try:
+            return await run_way(way, listeners, seconds)
+        except (Void, ConnectionError) as error:
+            note(f"{way.__name__}: void ({error}), again")
+    return None
+
+
+def floor(packets: int = 20_000) -> float:
+    """Microseconds of processor for an RTP header, SRTP protection and `sendto`, bare, best of three."""
+    from pylibsrtp import Policy, Session
+
+    payload = OpusEncoder(channels=1, bitrate=32_000).encode(babble(0.02)[:PACKET])
+    session = Session(Policy(key=bytes(30), ssrc_type=Policy.SSRC_ANY_OUTBOUND))
+    figures = []
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as source,
+    ):
+        sink.bind(("127.0.0.1", 0))
+        address = sink.getsockname()
+        source.setblocking(False)
+        for round_number in range(3):
+            before = time.process_time()
+            for index in range(packets):
+                number = round_number * packets + index
+                header = (
+                    b"\x80\x6f"
+                    + (number & 0xFFFF).to_bytes(2, "big")
+                    + (number * PACKET & 0xFFFFFFFF).to_bytes(4, "big")
+                    + b"\0\0\0\1"
+                )
+                source.sendto(session.protect(header + payload), address)
+            figures.append((time.process_time() - before) / packets * 1e6)
+    return min(figures)
+
+
+async def measure(listeners: int, seconds: float, rounds: int, lag: bool = True) -> dict[str, Any]:
+    """The JSON object of the bench."""
+    ways: list[Callable[[], Any]] = [RelayPeers, PacketPeers, ClearcastPeers]
+    figures: dict[str, list[float]] = {way.name: [] for way in ways}  # type: ignore[attr-defined]
+    setups: list[float] = []
+    for number in range(rounds):
+        for way in ways:
+            run = await run_until_whole(way, listeners, seconds)
+            if run is not None:
+                figures[way.name].append(run["us_per_packet"])  # type: ignore[attr-defined]
+                setups += [run["setup_ms"]] if way is ClearcastPeers else []
+                note(f"round {number + 1}: {way.name} {run['us_per_packet']:.1f} µs a packet")  # type: ignore[attr-defined]
+    middle = {name: statistics.median(values) if values else None for name, values in figures.items()}
+    own, relay, packets = middle["clearcast"], middle["relay"], middle["aiortc_packets"]
+    result: dict[str, Any] = {
+        "listeners": listeners,
+        "us_per_packet": own,
+        "us_per_packet_floor": floor(),
+        "us_per_packet_relay": relay,
+        "us_per_packet_aiortc_packets": packets,
+        "ratio_to_relay": relay / own if relay and own else None,
+        "ratio_to_aiortc_packets": packets / own if packets and own else None,
+        "setup_ms": statistics.median(setups) if setups else None,
+        "setup_ms_dtls": handshake_ms(),
+        "loop_lag_p99_ms": None,
+        "loop_lag_listeners": None,
+        "rounds": {name: len(values) for name, values in figures.items()},
+    }
+    if own and lag:
+        half = max(listeners, int(PACKET_S / (own * 1e-6) / 2))
+        result["loop_lag_listeners"] = half
+        lags = [run["loop_lag_p99_ms"] for _ in range(3) if (run := await run_until_whole(ClearcastPeers, half, 5.0))]
+        result["loop_lag_p99_ms"] = min(lags) if lags else None
+    return result
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `clearcast bench fanout`."""
+    parser.add_argument("--listeners", type=int, default=30, help="receivers, at least 30 for a figure that counts")
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of one run")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each way")
+    parser.add_argument("--no-lag", dest="lag", action="store_false", help="leave the loop's lag under load out")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure and print; 0 when the measurement completed."""
+    result = asyncio.run(measure(arguments.listeners, arguments.seconds, arguments.rounds, arguments.lag))
+    emit(result, arguments)
+    return 0 if result["us_per_packet"] is not None else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main("python -m server.bench.fanout", __doc__, add_arguments, run))

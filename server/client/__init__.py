@@ -1,0 +1,1 @@
+"""Clients of a Clearcast server over WHIP, WHEP and its API."""

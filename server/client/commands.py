@@ -1,0 +1,222 @@
+"""`clearcast publish` and `clearcast listen`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from server.client.media import Writer, duration_s, open_writer, read_blocks
+from server.client.signalling import get_json, http_session
+from server.client.whep import Listening
+from server.client.whip import Publication
+from server.client.whip import publish as publish_blocks
+from server.clock import SAMPLE_RATE
+from server.errors import ClearcastError, DiskFull
+
+IDLE_S = 90.0
+"""Without audio for so long, after some was heard, listening ends."""
+POLL_S = 2.0
+
+Told = Callable[[float], None]
+Result = TypeVar("Result")
+
+
+def publish(options: argparse.Namespace) -> int:
+    """Send a file into a channel in real time. Raises ClearcastError."""
+    path = Path(options.file)
+    length = duration_s(path)
+    with _Bar("sending", None if options.loop else length) as (bar, row):
+
+        def started(publication: Publication) -> None:
+            bar.console.print(f"Live as stream {publication.stream_id}." if publication.stream_id else "Live.")
+
+        seconds = _run(
+            publish_file(
+                options.server,
+                path,
+                options.channel,
+                loop=options.loop,
+                title=options.title,
+                denoise=options.denoise,
+                record=False if options.no_record else None,
+                verify=not options.insecure,
+                started=started,
+                progress=lambda done: bar.update(row, completed=done),
+            )
+        )
+    Console(stderr=True).print(f"Sent {seconds:.1f} s.")
+    return 0
+
+
+def listen(options: argparse.Namespace) -> int:
+    """Listen to a channel and keep what is heard, until the stream ends or a signal comes. Raises ClearcastError."""
+    output = Path(options.output) if options.output else None
+    with _Bar("waiting for audio", options.seconds) as (bar, row):
+        heard, concealed = _run(
+            record_stream(
+                options.server,
+                output,
+                options.channel,
+                seconds=options.seconds,
+                verify=not options.insecure,
+                progress=lambda done: bar.update(row, completed=done, description="listening"),
+            )
+        )
+    share = concealed / heard if heard else 0.0
+    Console(stderr=True).print(f"Heard {heard:.1f} s, {100 * share:.1f} % of it made up for missing packets.")
+    if output is not None:
+        print(output)
+    return 0 if heard else 1
+
+
+def _run(job: Coroutine[Any, Any, Result]) -> Result:
+    """Run to the end; SIGTERM ends it in good order, as Ctrl-C does."""
+
+    async def guarded() -> Result:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await job
+
+    try:
+        return asyncio.run(guarded())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+async def publish_file(
+    server: str,
+    path: Path,
+    channel: str | None = None,
+    *,
+    loop: bool = False,
+    token: str | None = None,
+    title: str | None = None,
+    denoise: str | None = None,
+    record: bool | None = None,
+    verify: bool = True,
+    started: Callable[[Publication], None] | None = None,
+    progress: Told | None = None,
+) -> float:
+    """Publish an audio file in real time; the seconds sent. `channel` None is one's own."""
+    slug = channel or await own_channel(server, token, verify)
+    return await publish_blocks(
+        f"{server.rstrip('/')}/whip/{quote(slug, safe='')}",
+        read_blocks(path, loop),
+        token=token,
+        title=title,
+        denoise=denoise,
+        record=record,
+        verify=verify,
+        started=started,
+        progress=progress,
+    )
+
+
+async def record_stream(
+    server: str,
+    output: Path | None,
+    channel: str | None = None,
+    *,
+    seconds: float | None = None,
+    token: str | None = None,
+    verify: bool = True,
+    progress: Told | None = None,
+) -> tuple[float, float]:
+    """Listen until `seconds` of audio were heard or the stream has ended; the seconds heard, and how many of them
+    were made up for missing packets. The file is closed properly whatever happens."""
+    slug = channel or await own_channel(server, token, verify)
+    base = server.rstrip("/")
+    writer = await asyncio.to_thread(open_writer, output) if output is not None else None
+    try:
+        async with await Listening.start(
+            f"{base}/whep/{quote(slug, safe='')}", token=token, verify=verify
+        ) as listening:
+            watch = asyncio.create_task(_until_ended(f"{base}/api/v1/channels/{quote(slug, safe='')}", token, verify))
+            watch.add_done_callback(lambda _: listening.finish())
+            try:
+                return await _record(listening, writer, seconds, progress)
+            finally:
+                watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)
+    finally:
+        if writer is not None:
+            await asyncio.to_thread(writer.close)
+
+
+async def own_channel(server: str, token: str | None = None, verify: bool = True) -> str:
+    """The channel of whoever asks."""
+    async with http_session(token, verify) as http:
+        me = await get_json(http, f"{server.rstrip('/')}/api/v1/me")
+    slug = me.get("channel")
+    if not isinstance(slug, str):
+        raise ClearcastError(f"{server} does not say which channel is yours: name one with --channel.")
+    return slug
+
+
+async def _record(
+    listening: Listening, writer: Writer | None, seconds: float | None, progress: Told | None
+) -> tuple[float, float]:
+    heard = concealed = 0
+    limit = None if seconds is None else round(seconds * SAMPLE_RATE)
+    async for samples, made_up in listening.audio(IDLE_S):
+        kept = samples if limit is None else samples[: limit - heard]
+        if writer is not None and len(kept):
+            try:
+                await asyncio.to_thread(writer.write, kept)
+            except OSError as error:
+                raise DiskFull(f"The file cannot be written any further: {error.strerror}.") from error
+        heard += len(kept)
+        concealed += min(made_up, len(kept))
+        if progress is not None:
+            progress(heard / SAMPLE_RATE)
+        if limit is not None and heard >= limit:
+            break
+    return heard / SAMPLE_RATE, concealed / SAMPLE_RATE
+
+
+async def _until_ended(channel_url: str, token: str | None, verify: bool) -> None:
+    """Returns once a stream was live on the channel and none is any more; never where the server cannot say."""
+    live = False
+    async with http_session(token, verify) as http:
+        for _ in itertools.count():
+            with suppress(ClearcastError):
+                stream = (await get_json(http, channel_url)).get("stream")
+                if live and stream is None:
+                    return
+                live = live or stream is not None
+            await asyncio.sleep(POLL_S)
+
+
+class _Seconds(ProgressColumn):
+    """Seconds done, of how many where it is known."""
+
+    def render(self, task: Any) -> Any:
+        total = f" / {task.total:.0f} s" if task.total else " s"
+        return f"{task.completed:.1f}{total}"
+
+
+class _Bar:
+    """A progress bar on stderr; stdout stays for results."""
+
+    def __init__(self, text: str, total: float | None) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), _Seconds(), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=Console(stderr=True))
+        self._row: TaskID = self._progress.add_task(text, total=total)
+
+    def __enter__(self) -> tuple[Progress, TaskID]:
+        self._progress.start()
+        return self._progress, self._row
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()

@@ -1,0 +1,1 @@
+"""The only place that runs models: denoising now, in a worker process of its own."""

@@ -1,0 +1,390 @@
+"""The denoise service of a machine: which engine runs, lanes for streams, and what to tell people about it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from server import metrics
+from server.audio.frame import Samples
+from server.config import Settings
+from server.errors import ClearcastError, Unavailable
+from server.inference.exchange import Area, HostEnd
+from server.inference.lane import DenoiseLane, DenoiserStatus
+from server.inference.models import find_models, pull
+from server.inference.supervisor import WorkerEvent, WorkerReady, WorkerSupervisor
+from server.inference.worker import LOADER, WorkerConfig
+from server.log import get_logger
+from server.speech.denoise import SilenceWatch
+
+FALLBACK = "RNNoise"
+DELAYS = {"DeepFilterNet3": 1440, "DeepFilterNet2": 2400, FALLBACK: 1440}
+"""Lookahead in samples that each choice of model gives a stream, whichever engine stands in for it."""
+
+MEMORY_CHANCES = 1
+"""Times that a worker is started again as it was after taking too much memory."""
+
+GPU_AGAIN_S = 60.0
+"""After a failure of the GPU, how often to look whether nobody is live and it can be tried again."""
+
+GPU_FAILED = "The GPU failed, so the noise is taken out by the processor for now."
+
+FETCH_AGAIN_S = (60.0, 3600.0)
+"""First and longest pause before a failed download is tried again."""
+
+_UNUSABLE = {"model-corrupt": "cannot be used because its files are damaged", "model-missing": "is not installed"}
+"""Errors of a worker that another try would not mend."""
+
+log = get_logger(__name__)
+
+
+class WorkerLane:
+    """One stream's slot in the exchange."""
+
+    def __init__(self, host: HostEnd, slot: int) -> None:
+        self._host = host
+        self._slot = slot
+        self._silence = SilenceWatch()
+        self._open = True
+
+    def submit(self, index: int, samples: Samples) -> None:
+        if not self._open:
+            return
+        if self._silence.resumes(samples):
+            self._host.reset(self._slot)
+        if not self._host.submit(self._slot, index, samples):
+            metrics.DENOISE_HOPS.labels("dropped").inc()
+
+    def collect(self) -> list[tuple[int, Samples]]:
+        return self._host.collect(self._slot) if self._open else []
+
+    def reset(self) -> None:
+        if self._open:
+            self._host.reset(self._slot)
+
+    def post_filter(self, on: bool) -> None:
+        if self._open:
+            self._host.post_filter(self._slot, on)
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._host.close(self._slot)
+
+
+class _Listeners:
+    """Who wants to know of changes."""
+
+    def __init__(self, status: DenoiserStatus) -> None:
+        self.status = status
+        self._listeners: list[Callable[[DenoiserStatus], None]] = []
+
+    def subscribe(self, listener: Callable[[DenoiserStatus], None]) -> Callable[[], None]:
+        self._listeners.append(listener)
+
+        def stop() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return stop
+
+    def set(self, status: DenoiserStatus) -> None:
+        before, self.status = self.status, status
+        if status == before:
+            return
+        for listener in list(self._listeners):
+            listener(status)
+
+
+class OffDenoiseService:
+    """What stands in the service's place when the setting is `off`."""
+
+    delay = 0
+    limit = None
+    status = DenoiserStatus("off", None, detail="Noise removal is switched off by the operator.")
+
+    def subscribe(self, listener: Callable[[DenoiserStatus], None]) -> Callable[[], None]:
+        """Nothing ever changes."""
+        return lambda: None
+
+    def open(self) -> DenoiseLane:
+        raise Unavailable("Noise removal is switched off on this server.", code="denoise-off")
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    async def start(self) -> None:
+        """Nothing to start."""
+
+    async def close(self) -> None:
+        """Nothing to end."""
+
+
+class WorkerDenoiseService:
+    """Denoises in a worker process; for one event loop.
+
+    `loader` replaces the way in which the worker gets its engine, see `WorkerConfig`.
+    """
+
+    def __init__(self, settings: Settings, *, loader: str = LOADER) -> None:
+        if settings.denoise == "off":
+            raise ValueError("use OffDenoiseService")
+        self._settings = settings
+        self._wanted: str = settings.denoise
+        self._loader = loader
+        self._listeners = _Listeners(DenoiserStatus("starting", None, detail="Noise removal is starting."))
+        self._note = ""
+        self._area: Area | None = None
+        self._host: HostEnd | None = None
+        self._supervisor: WorkerSupervisor | None = None
+        self._config: WorkerConfig | None = None
+        self._fetching: asyncio.Task[None] | None = None
+        self._stop_fetching = threading.Event()
+        self._folders: list[Path] = []
+        self._too_large = 0
+        self._gpu_again: asyncio.TimerHandle | None = None
+
+    @property
+    def limit(self) -> int | None:
+        """The setting, else what was measured; None until the worker has said so."""
+        if self._settings.denoise_streams is not None:
+            return self._settings.denoise_streams
+        return self.status.streams_realtime
+
+    @property
+    def capacity(self) -> int:
+        """Places in the exchange: one for every stream that there can be."""
+        return self._settings.denoise_streams or self._settings.max_streams
+
+    @property
+    def delay(self) -> int:
+        return DELAYS[self._wanted]
+
+    @property
+    def status(self) -> DenoiserStatus:
+        return self._listeners.status
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The worker's process id, None while there is none."""
+        return self._supervisor.pid if self._supervisor is not None else None
+
+    def subscribe(self, listener: Callable[[DenoiserStatus], None]) -> Callable[[], None]:
+        return self._listeners.subscribe(listener)
+
+    def open(self) -> WorkerLane:
+        if self._host is None or (slot := self._host.open()) is None:
+            raise Unavailable("All places for noise removal are taken.", code="denoise-full")
+        return WorkerLane(self._host, slot)
+
+    def flush(self) -> None:
+        if self._host is not None:
+            self._host.flush()
+
+    async def start(self) -> None:
+        """Choose an engine and start its worker; returns before that is ready (see `wait_ready`)."""
+        self._area = Area.create(self.capacity)
+        self._host = HostEnd(self._area)
+        asyncio.get_running_loop().add_reader(self._area.descriptors.answers, self._answered)
+        if self._wanted != FALLBACK:
+            self._folders = await asyncio.to_thread(find_models, self._wanted, self._settings)
+        engine, folder = self._next_engine("is not installed")
+        self._config = self._worker_config(engine, folder)
+        self._supervisor = WorkerSupervisor(self._host, self._config, self._on_worker, self._settings.denoise_memory_mb)
+        self._supervisor.start()
+
+    async def wait_ready(self, timeout: float) -> bool:
+        """Wait until the worker answers; False when it does not within `timeout` seconds."""
+        ready = asyncio.Event()
+        stop = self.subscribe(lambda status: ready.set() if status.state == "ready" else None)
+        try:
+            if self.status.state != "ready":
+                await asyncio.wait_for(ready.wait(), timeout)
+        except TimeoutError:
+            return False
+        finally:
+            stop()
+        return True
+
+    async def close(self) -> None:
+        self._stop_fetching.set()
+        if self._gpu_again is not None:
+            self._gpu_again.cancel()
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
+        if self._supervisor is not None:
+            await self._supervisor.stop()
+        if self._area is not None:
+            asyncio.get_running_loop().remove_reader(self._area.descriptors.answers)
+            self._area.close()
+            self._area = self._host = None
+
+    # ---- the engine
+
+    def _next_engine(self, why: str) -> tuple[str, Path | None]:
+        """The wanted model from the next folder that has it, else the fallback with a word on why."""
+        if self._folders:
+            return self._wanted, self._folders.pop(0)
+        if self._wanted != FALLBACK:
+            remedy = "It is being fetched." if self._settings.models_download else self._by_hand()
+            self._note = f"{self._wanted} {why}, so {FALLBACK} takes the noise out for now. {remedy}"
+            log.warning(self._note)
+            self._fetch_in_background()
+        return FALLBACK, None
+
+    def _by_hand(self) -> str:
+        return f"The operator can run `clearcast models pull {self._wanted}`."
+
+    def _worker_config(self, engine: str, folder: Path | None) -> WorkerConfig:
+        settings = self._settings
+        return WorkerConfig(
+            engine=engine,
+            model_dir=None if folder is None else str(folder.absolute()),
+            device=settings.denoise_device,
+            threads=settings.denoise_threads,
+            capacity=self.capacity,
+            levelling=settings.denoise_levelling,
+            delay=self.delay,
+            loader=self._loader,
+            log_level=settings.log_level,
+            log_format=settings.log_format,
+        )
+
+    def _use(self, engine: str, folder: Path | None) -> None:
+        """Replace the worker; the original audio goes out until the new one answers."""
+        self._config = self._worker_config(engine, folder)
+        assert self._supervisor is not None
+        self._listeners.set(DenoiserStatus("starting", None, detail="Noise removal is starting."))
+        self._supervisor.restart(self._config)
+
+    def _on_worker(self, event: WorkerEvent) -> None:
+        assert self._config is not None
+        assert self._supervisor is not None
+        if isinstance(event, WorkerReady):
+            self._on_ready(event)
+            return
+        engine = self._config.engine
+        if event.code in _UNUSABLE and engine != FALLBACK:
+            log.warning("the model cannot be used", folder=self._config.model_dir, reason=event.message)
+            self._use(*self._next_engine(_UNUSABLE[event.code]))
+            return
+        if event.code == "memory" and engine != FALLBACK:
+            self._too_large += 1
+            if self._too_large > MEMORY_CHANCES:
+                self._note = f"{engine} takes more memory than it may, so {FALLBACK} takes the noise out."
+                log.warning(self._note, limit_mb=self._settings.denoise_memory_mb)
+                self._use(FALLBACK, None)
+                return
+        if event.code == "internal" and event.was_ready and self.status.device.startswith("cuda"):
+            self._note = GPU_FAILED
+            self._config = replace(self._config, device="cpu", streams_realtime=None)
+            self._supervisor.restart(self._config)
+            self._gpu_later()
+        detail = "Noise removal has stopped and is being started again; the original sound goes out meanwhile."
+        if not event.was_ready:
+            detail = f"Noise removal cannot be started; the original sound goes out. {event.message}"
+        self._listeners.set(DenoiserStatus("degraded", engine, self.status.device, detail))
+
+    def _on_ready(self, event: WorkerReady) -> None:
+        assert self._config is not None
+        detail = " ".join(filter(None, (self._note, event.detail)))
+        # A worker that is started again while streams wait for it need not measure once more.
+        self._config = replace(self._config, streams_realtime=event.streams_realtime)
+        if self._supervisor is not None:
+            self._supervisor.next_config(self._config)
+        self._listeners.set(
+            DenoiserStatus("ready", event.engine, event.device, detail, event.runtime, event.streams_realtime)
+        )
+
+    def _gpu_later(self) -> None:
+        """Give the GPU another chance after a while."""
+        self._gpu_again = asyncio.get_running_loop().call_later(GPU_AGAIN_S, self._try_gpu)
+
+    def _try_gpu(self) -> None:
+        if self._host is None or self._config is None or self._supervisor is None or self._note != GPU_FAILED:
+            return
+        if self._host.in_use:  # the change would be heard, and the processor does the work
+            self._gpu_later()
+            return
+        self._note = ""
+        log.info("the GPU is tried again")
+        self._use(self._config.engine, None if self._config.model_dir is None else Path(self._config.model_dir))
+
+    def _answered(self) -> None:
+        assert self._host is not None
+        seconds = self._host.answered()
+        if seconds is not None:
+            metrics.DENOISE_ROUND_TRIP.observe(seconds)
+
+    # ---- fetching
+
+    def _fetch_in_background(self) -> None:
+        if self._settings.models_download and self._fetching is None:
+            self._fetching = asyncio.create_task(self._fetch(), name="denoise-model-download")
+
+    async def _fetch(self) -> None:
+        """Fetch the wanted model, however long it takes, and move over to it."""
+        pause, longest = FETCH_AGAIN_S
+        while True:
+            try:
+                folder = await self._pulled()
+            except ClearcastError as error:
+                log.warning("the model could not be fetched", reason=error.message, again_in_s=pause)
+                self._tell(
+                    f"{self._wanted} could not be fetched, so {FALLBACK} takes the noise out for now. "
+                    f"It is tried again later. {self._by_hand()}"
+                )
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, longest)
+                continue
+            log.info("the model has been fetched", model=self._wanted)
+            self._note = ""
+            self._use(self._wanted, folder)
+            return
+
+    def _tell(self, note: str) -> None:
+        self._note = note
+        if self.status.state == "ready":
+            self._listeners.set(replace(self.status, detail=note))
+
+    async def _pulled(self) -> Path:
+        """`pull` in a thread that does not hold up the end of the program.
+
+        What lies in the cache already was found and could not be used.
+        """
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Path] = loop.create_future()
+
+        def settle(result: Path | None, error: ClearcastError | None) -> None:
+            if done.done():
+                return
+            if error is not None:
+                done.set_exception(error)
+            elif result is not None:
+                done.set_result(result)
+
+        def run() -> None:
+            result, failure = None, None
+            try:
+                result = pull(self._wanted, self._progress, folder=self._settings.cache_dir, again=True)
+            except _Stopped:
+                return
+            except ClearcastError as error:
+                failure = error
+            if not self._stop_fetching.is_set():
+                loop.call_soon_threadsafe(settle, result, failure)
+
+        threading.Thread(target=run, name="model-download", daemon=True).start()
+        return await done
+
+    def _progress(self, done: int, total: int | None) -> None:
+        if self._stop_fetching.is_set():
+            raise _Stopped
+
+
+class _Stopped(Exception):
+    """The service is closing: the rest of the download can wait."""

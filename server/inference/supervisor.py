@@ -1,0 +1,285 @@
+"""Keeps one denoise worker running: starts it, notices when it dies or hangs, starts it again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import server
+from server import metrics
+from server.inference.exchange import Control, HostEnd, WorkerState
+from server.inference.worker import WorkerConfig
+from server.log import get_logger
+
+START_S = 60.0
+"""A worker that has not loaded its model after this long never will."""
+
+HANG_S = 1.0
+"""Without a sign of life for this long, a worker hangs."""
+
+CHECK_S = 0.1
+MEMORY_ROUNDS = 5
+"""Of these checks, after which memory is looked at."""
+
+BACKOFF_S = 0.2
+BACKOFF_MAX_S = 5.0
+HEALTHY_S = 30.0
+"""A worker that ran this long has earned a quick restart."""
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReady:
+    """The worker has loaded its model and answers."""
+
+    engine: str
+    device: str
+    detail: str
+    runtime: str = ""
+    streams_realtime: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLost:
+    """The worker ended, or was ended because it hung; it is started again unless told otherwise."""
+
+    code: str
+    """Code of a ClearcastError that it reported, "internal" for other failures of the model, else "crash", "hang" or
+    "memory"."""
+    message: str
+    was_ready: bool
+
+
+WorkerEvent = WorkerReady | WorkerLost
+
+
+class WorkerSupervisor:
+    """One worker at a time, for as long as `start` to `stop` lasts.
+
+    `on_event` is called on the event loop; it may call `restart` to have the next worker start otherwise.
+    """
+
+    def __init__(
+        self,
+        host: HostEnd,
+        config: WorkerConfig,
+        on_event: Callable[[WorkerEvent], None],
+        memory_mb: int | None = None,
+    ) -> None:
+        self._memory_mb = memory_mb
+        self._host = host
+        self._config = config
+        self._on_event = on_event
+        self._task: asyncio.Task[None] | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._replace = False
+        self._wake = asyncio.Event()
+        self._ready = False
+        self.restarts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id while there is one."""
+        return self._process.pid if self._process is not None else None
+
+    def start(self) -> None:
+        """Start the first worker in the background."""
+        self._task = asyncio.create_task(self._keep_running(), name="denoise-supervisor")
+
+    async def stop(self) -> None:
+        """End the worker for good."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    def restart(self, config: WorkerConfig) -> None:
+        """Have `config` run from now on: the worker is replaced at once, without waiting."""
+        self._config = config
+        self._replace = True
+        self._wake.set()
+        if self._process is not None:
+            _kill(self._process)
+
+    def next_config(self, config: WorkerConfig) -> None:
+        """What a worker that has to be started again is told; the present one goes on."""
+        self._config = config
+
+    async def _keep_running(self) -> None:
+        backoff = BACKOFF_S
+        while True:
+            began = time.monotonic()
+            self._replace = False
+            self._wake.clear()
+            lost = await self._one_worker()
+            metrics.DENOISE_READY.set(0)
+            if self._replace:
+                backoff = BACKOFF_S
+                continue
+            if time.monotonic() - began > HEALTHY_S:
+                backoff = BACKOFF_S
+            log.warning("the denoise worker is gone", reason=lost.code, detail=lost.message, again_in_s=backoff)
+            self._on_event(lost)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), backoff)
+            backoff = min(2 * backoff, BACKOFF_MAX_S)
+            self.restarts += 1
+            metrics.DENOISE_RESTARTS.inc()
+
+    async def _one_worker(self) -> WorkerLost:
+        """Run a worker until it ends; returns why it did."""
+        self._ready = False
+        self._host.area.control[Control.STATE] = WorkerState.STARTING
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            return _not_started(error)
+        try:
+            process = await self._spawn(theirs)
+        except OSError as error:
+            ours.close()
+            return _not_started(error)
+        except asyncio.CancelledError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        if self._replace:  # while it was being started
+            _kill(process)
+        reader, writer = await asyncio.open_connection(sock=ours)
+        reports = asyncio.create_task(self._listen(reader), name="denoise-reports")
+        watch = asyncio.create_task(self._watch(process), name="denoise-watch")
+        try:
+            status = await process.wait()
+            watch.cancel()
+            reported = await reports
+            ended = watch.result() if watch.done() and not watch.cancelled() else None
+        finally:
+            await self._tidy(process, writer, reports, watch)
+        if reported is not None:
+            return reported
+        if ended is not None:
+            return WorkerLost(*ended, self._ready)
+        return WorkerLost("crash", f"It ended with status {status}.", self._ready)
+
+    async def _spawn(self, control: socket.socket) -> asyncio.subprocess.Process:
+        descriptors = (*self._host.area.descriptors, control.fileno())
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "server.inference.worker"),
+            *("--descriptors", ",".join(map(str, descriptors)), "--parent", str(os.getpid())),
+            *("--config", self._config.to_json()),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            pass_fds=descriptors,
+            start_new_session=True,
+            env=worker_environment(os.environ, self._config.threads),
+        )
+        self._process = process
+        return process
+
+    async def _tidy(
+        self,
+        process: asyncio.subprocess.Process,
+        writer: asyncio.StreamWriter,
+        *tasks: asyncio.Task[WorkerLost | None] | asyncio.Task[tuple[str, str]],
+    ) -> None:
+        """Leave nothing of a worker behind, also when cancelled."""
+        self._process = None
+        _kill(process)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        writer.close()
+        await process.wait()
+
+    async def _listen(self, reader: asyncio.StreamReader) -> WorkerLost | None:
+        """Pass on what the worker says of itself; returns the failure that it reported before it ended."""
+        failure = None
+        while line := await _line(reader):
+            message = json.loads(line)
+            if message["event"] == "ready":
+                self._ready = True
+                metrics.DENOISE_READY.set(1)
+                del message["event"]
+                self._on_event(WorkerReady(**message))
+            else:
+                failure = WorkerLost(message["code"], message["message"], self._ready)
+        return failure
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> tuple[str, str]:
+        """Kill a worker that shows no sign of life or takes too much memory; returns the code and words for it.
+
+        Counts its own rounds, so that an event loop that was held up itself does not kill anybody.
+        """
+        control = self._host.area.control
+        quiet, beats, started = 0, -1, 0
+        while True:
+            await asyncio.sleep(CHECK_S)
+            started += 1
+            if control[Control.STATE] != WorkerState.READY:
+                hangs = started * CHECK_S > START_S
+            else:
+                beat = int(control[Control.HEARTBEAT])
+                quiet = quiet + 1 if beat == beats else 0
+                beats = beat
+                hangs = quiet * CHECK_S >= HANG_S
+            if hangs:
+                _kill(process)
+                return "hang", "It stopped answering."
+            if self._memory_mb is not None and started % MEMORY_ROUNDS == 0:
+                used = resident_mb(process.pid)
+                if used > self._memory_mb:
+                    _kill(process)
+                    return "memory", f"It took {used} MB of memory, more than the {self._memory_mb} MB it may."
+
+
+def resident_mb(pid: int) -> int:
+    """Memory that a process occupies, MB; 0 when it is gone. Address space says nothing: torch reserves plenty."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+def _not_started(error: OSError) -> WorkerLost:
+    """No file descriptors or no memory left, say: that passes."""
+    return WorkerLost("crash", f"It could not be started: {error.strerror}.", was_ready=False)
+
+
+def worker_environment(outer: Mapping[str, str], threads: int) -> dict[str, str]:
+    """The worker's environment: few threads, which sleep while they wait instead of spinning."""
+    root = str(Path(server.__file__).parents[1])
+    return {
+        **outer,
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "KMP_BLOCKTIME": "0",
+        "PYTHONPATH": os.pathsep.join(filter(None, (root, outer.get("PYTHONPATH")))),
+    }
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    """A line of the control socket; empty at its end, which a killed worker may bring about in any way."""
+    try:
+        line = await reader.readline()
+    except (ConnectionError, ValueError):
+        return b""
+    return line if line.endswith(b"\n") else b""
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()

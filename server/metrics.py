@@ -1,0 +1,72 @@
+"""Every metric that the server counts, in one place: the operator's vocabulary.
+
+Served as Prometheus text at /metrics.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+STREAMS = Gauge("clearcast_streams", "Streams by state.", ["state"])
+LISTENERS = Gauge("clearcast_listeners", "Connected listeners.")
+
+FRAMES_RECEIVED = Counter("clearcast_frames_received_total", "Audio frames taken from publishers.")
+SAMPLES_CONCEALED = Counter("clearcast_samples_concealed_total", "Samples of a stream that were never received.")
+FRAMES_LATE = Counter("clearcast_frames_late_total", "Audio frames that came after their moment had passed.")
+
+FRAMES_OVERFLOWED = Counter("clearcast_frames_overflowed_total", "Audio frames refused because too much waited.")
+DATAGRAMS_DROPPED = Counter("clearcast_datagrams_dropped_total", "Datagrams refused because too many waited.")
+DECODE_DROPPED = Counter("clearcast_decode_dropped_packets_total", "Packets that decoding was too slow for.")
+
+DENOISE_HOPS = Counter("clearcast_denoise_hops_total", "Hops given to the denoiser, by what came of them.", ["outcome"])
+DENOISE_READY = Gauge("clearcast_denoise_ready", "1 while the denoise worker answers.")
+DENOISE_RESTARTS = Counter("clearcast_denoise_restarts_total", "Times the denoise worker was started again.")
+DENOISE_ROUND_TRIP = Histogram(
+    "clearcast_denoise_round_trip_seconds",
+    "From submitting a hop to its answer.",
+    buckets=(0.001, 0.002, 0.004, 0.006, 0.008, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1),
+)
+
+ENCODE_DROPPED = Counter("clearcast_encode_dropped_packets_total", "Packets that encoding was too slow for.")
+
+PACKETS_SENT = Counter("clearcast_packets_sent_total", "Opus packets handed to listeners.")
+PACKETS_DROPPED = Counter("clearcast_packets_dropped_total", "Opus packets that a slow listener missed.")
+
+UDP_DROP_REASONS = (
+    *("malformed", "unknown peer", "unknown address", "bad signature", "too many checks", "address taken"),
+    *("unreachable", "unsent"),
+)
+UDP_DROPPED = Counter("clearcast_udp_dropped_total", "Datagrams of the media port that were thrown away.", ["reason"])
+UDP_PEERS = Gauge("clearcast_udp_peers", "Peers on the media port, on their way or connected.")
+PEERS_PENDING = Gauge("clearcast_peers_pending", "Peers whose connection is being set up.")
+
+LISTENER_PACKETS_LOST = Counter(
+    "clearcast_listener_packets_lost_total", "Packets that listeners reported as lost on the way."
+)
+LISTENER_JITTER = Histogram(
+    "clearcast_listener_jitter_seconds",
+    "Jitter in the reports of listeners.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2),
+)
+LISTENER_ROUND_TRIP = Histogram(
+    "clearcast_listener_round_trip_seconds",
+    "Round trip in the reports of listeners.",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+)
+
+RECORDED_BYTES = Counter("clearcast_recorded_bytes_total", "Bytes written to recordings.")
+RECORD_ERRORS = Counter("clearcast_record_errors_total", "Recordings that stopped because of a write error.")
+
+EVENTS_SENT = Counter("clearcast_events_sent_total", "Events sent to pages and programs.")
+EVENTS_SKIPPED = Counter(
+    "clearcast_events_skipped_total", "Passing events, levels say, not sent to pages that were behind."
+)
+EVENT_CONSUMERS_DROPPED = Counter("clearcast_event_consumers_dropped_total", "Event sockets closed for being too slow.")
+
+LOOP_LAG = Histogram(
+    "clearcast_loop_lag_seconds",
+    "How late the event loop woke for a timer.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0),
+)
+REQUESTS = Counter("clearcast_http_requests_total", "HTTP requests by route and status.", ["route", "status"])
+JOURNAL_DROPPED = Counter("clearcast_journal_dropped_total", "Listener counts not announced for being too many.")

@@ -1,0 +1,47 @@
+"""What a process of Clearcast asks of the operating system."""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+
+MANY_FILES = 65_536
+"""Open files that are asked for: each WebRTC peer takes a socket for each address of the machine."""
+
+PRIVATE = 0o027
+"""What other accounts of the machine may not do with new files: anything; the group may read."""
+
+URGENT = -10
+"""Nice value of what has a deadline every 10 ms: the event loop of `serve` and the denoiser."""
+
+
+AUTOGROUP = Path("/proc/self/autogroup")
+"""Where Linux schedules sessions before processes, a nice value alone counts only within its session (sched(7))."""
+
+
+def raise_priority(nice: int = URGENT) -> bool:
+    """Ask to run before what has no deadline; whether it was granted (root, CAP_SYS_NICE or RLIMIT_NICE)."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+        if AUTOGROUP.exists():
+            AUTOGROUP.write_text(str(nice))
+    except OSError:
+        return False
+    return True
+
+
+def allow_many_files(wanted: int = MANY_FILES) -> int:
+    """Raise the limit of open files towards `wanted`, as far as the system lets this account; the limit now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    allowed = wanted if hard == unlimited else min(wanted, hard)
+    if soft != unlimited and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        return allowed
+    return soft
+
+
+def keep_files_private() -> None:
+    """Recordings, the database and keys are nobody else's business, wherever the data folder lies."""
+    os.umask(PRIVATE)

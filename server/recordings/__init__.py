@@ -1,0 +1,1 @@
+"""What is kept of streams: rows, files, recovery after a crash, the bin."""

@@ -1,0 +1,105 @@
+"""Where a recording's files lie. Everything here touches the disk: call it in a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from server.store.ids import is_id
+
+BIN = ".bin"
+VERSIONS = ("clean", "raw")
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What the recorder wrote down when it began; enough to find the recording again without a database."""
+
+    channel_id: str
+    title: str
+    host: str
+    started_at: datetime | None
+
+
+class RecordingFolders:
+    """The folder of recordings: one folder each, and the bin."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def audio(self, recording_id: str, version: str = "clean") -> Path:
+        """The Ogg/Opus file of a version, "clean" or "raw"."""
+        return self._folder(recording_id) / f"{version}.opus"
+
+    def peaks(self, recording_id: str) -> Path:
+        return self._folder(recording_id) / "peaks.json"
+
+    def size(self, recording_id: str) -> int:
+        """Bytes of all audio of a recording."""
+        paths = [self.audio(recording_id, version) for version in VERSIONS]
+        return sum(path.stat().st_size for path in paths if path.exists())
+
+    def ids(self) -> Iterator[str]:
+        """Every recording that has a folder, without the bin."""
+        if not self.root.is_dir():
+            return
+        for entry in sorted(self.root.iterdir()):
+            if entry.is_dir() and is_id(entry.name):
+                yield entry.name
+
+    def read_meta(self, recording_id: str) -> Meta:
+        """What meta.json says; empty texts for what it does not, or where it cannot be read."""
+        values: Any = {}
+        with contextlib.suppress(OSError, ValueError):
+            values = json.loads((self._folder(recording_id) / "meta.json").read_text("utf-8"))
+        if not isinstance(values, dict):
+            values = {}
+        try:
+            started_at = datetime.fromisoformat(str(values.get("started_at", "")))
+        except ValueError:
+            started_at = None
+        if started_at is not None and started_at.tzinfo is None:
+            started_at = None
+        texts = [str(values.get(name) or "")[:200] for name in ("channel_id", "title", "host_name")]
+        return Meta(texts[0], texts[1], texts[2], started_at)
+
+    def exists(self, recording_id: str) -> bool:
+        return self._folder(recording_id).is_dir()
+
+    def modified_at(self, recording_id: str) -> float:
+        """When the audio was last written, seconds since the epoch; the folder where there is none."""
+        path = self.audio(recording_id)
+        return (path if path.exists() else self._folder(recording_id)).stat().st_mtime
+
+    def bin(self, recording_id: str) -> None:
+        """Move a recording to the bin."""
+        self._move(self._folder(recording_id), self._binned(recording_id))
+
+    def restore(self, recording_id: str) -> None:
+        """Move a recording back from the bin."""
+        self._move(self._binned(recording_id), self._folder(recording_id))
+
+    def purge(self, recording_id: str) -> None:
+        """Remove a binned recording for good."""
+        shutil.rmtree(self._binned(recording_id), ignore_errors=True)
+
+    def _folder(self, recording_id: str) -> Path:
+        if not is_id(recording_id):
+            raise ValueError(f"not a recording's id: {recording_id!r}")
+        return self.root / recording_id
+
+    def _binned(self, recording_id: str) -> Path:
+        return self.root / BIN / self._folder(recording_id).name
+
+    @staticmethod
+    def _move(source: Path, target: Path) -> None:
+        if not source.exists():
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)

@@ -1,0 +1,30 @@
+"""How much of the noise is taken out of a stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.config import Settings
+from server.rooms.messages import PublishGrant, StreamChange
+
+
+@dataclass(frozen=True, slots=True)
+class DenoiseAmount:
+    """What may change at any moment of a stream."""
+
+    strength: float = 1.0
+    """0, the original, to 1, only the voice."""
+    post_filter: bool = False
+
+    @classmethod
+    def first(cls, settings: Settings, grant: PublishGrant) -> DenoiseAmount:
+        """What a stream starts with."""
+        wanted = grant.denoise_strength
+        return cls(settings.denoise_strength if wanted is None else wanted, settings.denoise_post_filter)
+
+    def changed(self, change: StreamChange) -> DenoiseAmount:
+        """As it is after `change`."""
+        strength, post_filter = change.denoise_strength, change.post_filter
+        return DenoiseAmount(
+            self.strength if strength is None else strength, self.post_filter if post_filter is None else post_filter
+        )

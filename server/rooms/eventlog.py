@@ -1,0 +1,43 @@
+"""What happened in a stream, as lines of `events.jsonl` beside its recording."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from server.clock import iso
+
+LIMIT = 20_000
+"""Most lines that wait to be written; further ones are counted and left out."""
+
+
+class EventLog:
+    """Collects lines until the recorder takes them.
+
+    Each line is one JSON object: `type`, `at` (sample index on the stream's timeline), `time` (wall clock, ISO 8601,
+    UTC) and what belongs to the type. Lines are only ever appended. A stream that is not being recorded keeps its
+    lines here, so that a recording which is switched on later knows the whole story.
+    """
+
+    def __init__(self, wall: Callable[[], datetime]) -> None:
+        self._wall = wall
+        self._waiting: list[str] = []
+        self._lost = 0
+
+    def add(self, type_: str, at: int, **data: Any) -> None:
+        """Note an event that happened at sample `at`; `data` must be serialisable as JSON."""
+        if len(self._waiting) >= LIMIT:
+            self._lost += 1
+            return
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            self.add("events_lost", at, count=lost)
+        line = {"type": type_, "at": at, "time": iso(self._wall()), **data}
+        self._waiting.append(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+    def take(self) -> list[str]:
+        """The lines since the last call, oldest first."""
+        lines, self._waiting = self._waiting, []
+        return lines

@@ -1,0 +1,397 @@
+"""The media host: every live stream and every listener of this machine.
+
+Commands come in as method calls, events go out through `on_event`; both carry only what can be serialised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from server.audio.opus import library_version
+from server.clock import Clock
+from server.config import Settings
+from server.errors import ChannelLive, ClearcastError, NotFound, Unavailable
+from server.inference.lane import DenoiserStatus, DenoiseService
+from server.log import get_logger
+from server.rooms.encode import EncodeQueue
+from server.rooms.fanout import Channel
+from server.rooms.health import count_states
+from server.rooms.limits import RETRY_AFTER, denoiser_full, too_many_listeners, too_many_streams
+from server.rooms.messages import (
+    DenoiseMode,
+    Levels,
+    ListenGrant,
+    MediaEvent,
+    PeerAnswer,
+    PublishGrant,
+    StreamChange,
+    StreamInfo,
+    StreamState,
+)
+from server.rooms.peers import ListenerPeer, Peer, PeerFactory, ReceivedAudio, RtcPeers
+from server.rooms.stream import FAILED, Publisher, Stream, Surroundings
+from server.rooms.ticker import Ticker
+from server.rooms.titles import clean_title
+
+DISK_THREADS = 8
+"""Recordings that are written at the same moment."""
+
+log = get_logger(__name__)
+
+
+class MediaHost:
+    """Publishes and fans out audio.
+
+    `denoise` is started and closed by the host. `on_event` is called on the event loop and must not block;
+    `on_levels`, which hears five times a second how loud each stream is, neither.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        denoise: DenoiseService,
+        on_event: Callable[[MediaEvent], None],
+        *,
+        peers: PeerFactory | None = None,
+        on_levels: Callable[[Levels], None] = lambda levels: None,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._denoise = denoise
+        self._on_event = on_event
+        self._on_levels = on_levels
+        self._peers = peers or RtcPeers(settings, clock)
+        self._encoding = EncodeQueue()
+        self._disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="recorder")
+        self._ticker = Ticker(clock, self.tick)
+        self._streams: dict[str, Stream] = {}
+        self._ending: dict[str, Stream] = {}
+        self._channels: dict[str, Channel] = {}
+        self._publishers: dict[str, Publisher] = {}
+        self._listeners: dict[str, tuple[Channel, ListenerPeer]] = {}
+        self._opening = 0
+        self._opening_denoised = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._status = denoise.status
+        self._unsubscribe: Callable[[], None] | None = None
+        self._closing = False
+
+    # ---- life
+
+    async def start(self) -> None:
+        """Start the denoiser and the beat. Raises Unavailable where Opus or the media port is not to be had."""
+        await asyncio.to_thread(library_version)  # found once, and not on the event loop
+        await self._peers.start()
+        self._unsubscribe = self._denoise.subscribe(self._denoiser_changed)
+        await self._denoise.start()
+        self._ticker.start()
+
+    async def close(self) -> None:
+        """End every stream, close recordings and connections; returns when all is on the disk."""
+        self._closing = True
+        for stream in list(self._streams.values()):
+            self._end(stream, "shutdown")
+        for peer_id in list(self._listeners):
+            self._drop_listener(peer_id)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        self._ticker.stop()
+        await self._encoding.close()
+        self._disk.shutdown(wait=False)  # a disk that hangs must not hold up the rest
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        await self._denoise.close()
+        self._peers.close()
+
+    def tick(self, now: int) -> None:
+        """Move every stream on to `now` (samples of the clock); the ticker's 10 ms."""
+        streams = list(self._streams.values())
+        for stream in streams:
+            self._guard(stream, stream.feed, now)
+        self._denoise.flush()
+        for stream in streams:
+            if stream.state is not StreamState.ENDED:
+                self._guard(stream, stream.emit, now)
+        self._encoding.flush()
+
+    async def settle(self) -> None:
+        """Wait until everything encoded so far has gone out and what was begun in the background is done."""
+        await self._encoding.drain()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _guard(self, stream: Stream, step: Callable[[int], None], now: int) -> None:
+        try:
+            step(now)
+        except Exception:  # the boundary of one stream: it ends, the others go on
+            log.exception("a stream failed", stream=stream.id)
+            self._end(stream, FAILED)
+
+    # ---- what there is
+
+    def streams(self) -> list[StreamInfo]:
+        """Every stream that has not ended."""
+        return [stream.info for stream in self._streams.values()]
+
+    def stream(self, stream_id: str) -> StreamInfo | None:
+        """A stream that has not ended, or whose recording is still being closed."""
+        stream = self._streams.get(stream_id) or self._ending.get(stream_id)
+        return stream.info if stream is not None else None
+
+    def live_on(self, channel_id: str) -> StreamInfo | None:
+        """The stream of a channel that has not ended."""
+        stream = self._stream_on(channel_id)
+        return stream.info if stream is not None else None
+
+    def _stream_on(self, channel_id: str) -> Stream | None:
+        return next((stream for stream in self._streams.values() if stream.channel.id == channel_id), None)
+
+    # ---- publishing
+
+    async def publish(self, offer: str, grant: PublishGrant) -> PeerAnswer:
+        """Answer a publisher's offer: a new stream, or its own one goes on.
+
+        Raises ChannelLive while somebody else's publishes or the old connection still sends, Unavailable when the
+        server is full, InvalidOffer or InvalidRequest.
+        """
+        self._check_publish(grant)
+        publisher = Publisher(peer_id=secrets.token_urlsafe(16))
+        self._opening += 1
+        denoised = grant.denoise is not DenoiseMode.ABSENT
+        self._opening_denoised += denoised
+        try:
+            publisher.peer = await self._peers.publisher(
+                offer, partial(self._hear, publisher), partial(self._publisher_state, publisher)
+            )
+        finally:
+            self._opening -= 1
+            self._opening_denoised -= denoised
+        try:
+            if publisher.lost:
+                raise Unavailable("The connection was lost before it stood.", retry_after=1)
+            self._check_publish(grant)  # much may have happened while the offer was answered
+        except ClearcastError:
+            self._close_peer(publisher.peer)
+            raise
+        stream = self._admit(publisher, grant)
+        return PeerAnswer(publisher.peer_id, publisher.peer.answer, stream.id)
+
+    def _check_publish(self, grant: PublishGrant) -> None:
+        if self._closing:
+            raise Unavailable("The server is going down.", retry_after=RETRY_AFTER)
+        clean_title(grant.title)
+        stream = self._stream_on(grant.channel_id)
+        if stream is not None:
+            if not stream.may_resume(grant.principal, self._clock.samples()):
+                raise ChannelLive("Somebody is live on this channel.")
+        elif len(self._streams) + self._opening >= self._settings.max_streams:
+            raise too_many_streams()
+        elif self._denoiser_full(grant):
+            raise denoiser_full()
+
+    def _denoiser_full(self, grant: PublishGrant) -> bool:
+        limit = self._denoise.limit
+        if grant.denoise is DenoiseMode.ABSENT or limit is None or self._settings.denoise == "off":
+            return False
+        denoised = sum(stream.denoised for stream in self._streams.values())
+        return denoised + self._opening_denoised >= max(1, limit)
+
+    def _admit(self, publisher: Publisher, grant: PublishGrant) -> Stream:
+        """The peer is there: join it with its stream."""
+        stream = self._stream_on(grant.channel_id)
+        new = stream is None
+        if stream is None:
+            around = Surroundings(
+                settings=self._settings,
+                clock=self._clock,
+                denoise=self._denoise,
+                encoding=self._encoding,
+                disk=self._disk,
+                emit=self._emit,
+                levels=self._tell_levels,
+                over=self._end,
+            )
+            stream = Stream(grant, self._channel(grant.channel_id), around)
+            self._streams[stream.id] = stream
+        old = stream.attach(publisher, self._clock.samples())
+        self._forget_publishers(stream)
+        self._publishers[publisher.peer_id] = publisher
+        if old is not None:
+            self._close_peer(old)
+        if new:
+            self._emit(MediaEvent("stream_state", stream.info))
+        return stream
+
+    def _forget_publishers(self, stream: Stream) -> None:
+        self._publishers = {key: held for key, held in self._publishers.items() if held.stream is not stream}
+
+    def _hear(self, publisher: Publisher, audio: ReceivedAudio) -> None:
+        stream = publisher.stream
+        if stream is None:
+            return
+        try:
+            stream.hear(publisher, audio)
+        except Exception:  # the boundary of one stream: it ends, the others go on
+            log.exception("a stream failed", stream=stream.id)
+            self._end(stream, FAILED)
+
+    def _publisher_state(self, publisher: Publisher, state: str) -> None:
+        publisher.lost = publisher.lost or state == "lost"
+        if state == "lost":  # whoever published may still say that it is over, while the stream waits
+            self._close_peer(publisher.peer)
+        if publisher.stream is not None:
+            publisher.stream.peer_state(publisher, state)
+
+    # ---- listening
+
+    def _channel(self, channel_id: str) -> Channel:
+        return self._channels.setdefault(channel_id, Channel(channel_id, self._drop_listener))
+
+    async def listen(self, offer: str, grant: ListenGrant) -> PeerAnswer:
+        """Answer a listener's offer; the publisher may come later.
+
+        Raises Unavailable when the channel has as many listeners as it may, InvalidOffer.
+        """
+        if self._closing:
+            raise Unavailable("The server is going down.", retry_after=RETRY_AFTER)
+        channel = self._channel(grant.channel_id)
+        if len(channel) >= self._settings.max_listeners:
+            raise too_many_listeners()
+        peer_id = secrets.token_urlsafe(16)
+        connected = lost = False
+
+        def on_state(state: str) -> None:
+            nonlocal connected, lost
+            if state == "connected":
+                connected = True
+                channel.connect(peer_id)
+            elif state == "lost":
+                lost = True
+                self._drop_listener(peer_id)
+
+        channel.pending += 1
+        try:
+            peer = await self._peers.listener(offer, on_state)
+        except BaseException:
+            channel.pending -= 1
+            self._forget_empty(channel)
+            raise
+        channel.pending -= 1
+        if lost or self._closing:
+            self._close_peer(peer)
+            self._forget_empty(channel)
+            raise Unavailable("The connection was lost before it stood.", retry_after=1)
+        channel.add(peer_id, peer)
+        if connected:  # before anybody could know of it
+            channel.connect(peer_id)
+        self._listeners[peer_id] = (channel, peer)
+        stream = self._stream_on(channel.id)
+        return PeerAnswer(peer_id, peer.answer, stream.id if stream is not None else None)
+
+    def _drop_listener(self, peer_id: str) -> None:
+        entry = self._listeners.pop(peer_id, None)
+        if entry is not None:
+            channel, peer = entry
+            channel.remove(peer_id)
+            self._close_peer(peer)
+            self._forget_empty(channel)
+
+    def _forget_empty(self, channel: Channel) -> None:
+        if not len(channel) and self._stream_on(channel.id) is None:
+            self._channels.pop(channel.id, None)
+
+    # ---- commands on peers and streams
+
+    async def trickle(self, peer_id: str, fragment: str) -> None:
+        """Hand a peer's later candidates on. Raises NotFound, InvalidRequest."""
+        peer: Peer | None = None
+        if peer_id in self._publishers:
+            peer = self._publishers[peer_id].peer
+        elif peer_id in self._listeners:
+            peer = self._listeners[peer_id][1]
+        if peer is None:
+            raise NotFound("There is no such session; it may have ended.")
+        await peer.trickle(fragment)
+
+    async def remove(self, peer_id: str, reason: str) -> None:
+        """A peer leaves: a listener goes, a publisher's stream ends at once. Raises NotFound."""
+        if peer_id in self._listeners:
+            self._drop_listener(peer_id)
+            return
+        publisher = self._publishers.pop(peer_id, None)
+        if publisher is None or publisher.stream is None:
+            raise NotFound("There is no such session; it may have ended.")
+        self._end(publisher.stream, reason)
+
+    async def end(self, stream_id: str, reason: str) -> None:
+        """End a stream. Raises NotFound."""
+        self._end(self._find(stream_id), reason)
+
+    async def update(self, stream_id: str, change: StreamChange) -> StreamInfo:
+        """Change a live stream. Raises NotFound, InvalidRequest, Conflict."""
+        return self._find(stream_id).change(change)
+
+    def _find(self, stream_id: str) -> Stream:
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            raise NotFound("There is no such stream, or it has ended.")
+        return stream
+
+    def _end(self, stream: Stream, reason: str) -> None:
+        """The stream is over now; its recording is closed in the background, then everybody is told."""
+        if self._streams.pop(stream.id, None) is None:
+            return
+        publisher = stream.end(reason)
+        if publisher is not None:
+            self._close_peer(publisher.peer)
+        self._forget_publishers(stream)
+        self._encoding.flush()
+        self._forget_empty(stream.channel)
+        self._ending[stream.id] = stream
+        self._spawn(self._finish(stream))
+
+    async def _finish(self, stream: Stream) -> None:
+        try:
+            await stream.finish()
+        finally:
+            del self._ending[stream.id]
+
+    # ---- small things
+
+    def _close_peer(self, peer: Peer | None) -> None:
+        if peer is not None:
+            self._spawn(peer.close())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("work in the background failed", exc_info=error)
+
+    def _emit(self, event: MediaEvent) -> None:
+        count_states([stream.state for stream in self._streams.values()])
+        try:
+            self._on_event(event)
+        except Exception:  # who listens to events cannot break a stream
+            log.exception("an event was not taken", type=event.type)
+
+    def _tell_levels(self, levels: Levels) -> None:
+        asyncio.get_running_loop().call_soon(self._on_levels, levels)  # after the tick, and never a reason to end it
+
+    def _denoiser_changed(self, status: DenoiserStatus) -> None:
+        before, self._status = self._status, status
+        if (before.state == "degraded") != (status.state == "degraded"):
+            kind = "degraded" if status.state == "degraded" else "recovered"
+            self._emit(MediaEvent(kind, stage="denoise", detail=status.detail))
+        for stream in list(self._streams.values()):
+            stream.denoiser_changed()

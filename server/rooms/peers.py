@@ -1,0 +1,113 @@
+"""What the media host needs of a WebRTC peer: the seam to `server.rtc`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from server.audio.frame import Samples
+from server.clock import Clock
+from server.config import Settings
+from server.errors import Unavailable
+from server.rtc.listen import ListenerPeer as RtcListenerPeer
+from server.rtc.publish import PublisherPeer
+from server.rtc.udp import UdpPort
+
+
+class ReceivedAudio(Protocol):
+    """Audio as a publisher's peer hands it over."""
+
+    @property
+    def rtp_time(self) -> int:
+        """Unwrapped, in units of `rate`."""
+        ...
+
+    @property
+    def samples(self) -> Samples:
+        """(n,) or (n, channels) in [-1, 1]."""
+        ...
+
+    @property
+    def rate(self) -> int: ...
+
+    @property
+    def arrival(self) -> int:
+        """When it came: samples of the server's clock."""
+        ...
+
+
+class Peer(Protocol):
+    """One end of a connection."""
+
+    @property
+    def answer(self) -> str:
+        """The SDP answer to its offer."""
+        ...
+
+    async def trickle(self, fragment: str) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class ListenerPeer(Peer, Protocol):
+    """Somebody who hears."""
+
+    def send(self, packet: bytes, timestamp: int) -> None:
+        """Queue an Opus packet; never blocks, the newest wins."""
+        ...
+
+
+OnAudio = Callable[[ReceivedAudio], None]
+OnState = Callable[[str], None]
+"""States of a peer: "connected" (once), "silent" (no audio for 3 s), "heard" (audio again), "lost" (for good;
+it still has to be closed)."""
+
+
+class PeerFactory(Protocol):
+    """Answers offers, between `start` and `close`. Both raise InvalidOffer, Unavailable."""
+
+    async def start(self) -> None:
+        """Raises Unavailable where there is no way in or out."""
+
+    def close(self) -> None:
+        """All peers have been closed."""
+
+    async def publisher(self, offer: str, on_audio: OnAudio, on_state: OnState) -> Peer: ...
+
+    async def listener(self, offer: str, on_state: OnState) -> ListenerPeer: ...
+
+
+class RtcPeers:
+    """The real ones: WebRTC through `server.rtc`."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._port: UdpPort | None = None
+
+    @property
+    def port(self) -> UdpPort:
+        """The UDP port that all peers share. Raises Unavailable before `start`."""
+        if self._port is None:
+            raise Unavailable("The server is not ready yet.", retry_after=1)
+        return self._port
+
+    async def start(self) -> None:
+        settings = self._settings
+        self._port = await UdpPort.open(
+            settings.ice_udp_port,
+            advertised=[(address.host, address.port) for address in settings.ice_advertised_address],
+            max_pending=settings.max_pending_peers,
+            # A page that only this machine can open may keep its connection when the network changes.
+            tell_loopback=settings.host in ("127.0.0.1", "::1", "localhost"),
+        )
+
+    def close(self) -> None:
+        if self._port is not None:
+            self._port.close()
+
+    async def publisher(self, offer: str, on_audio: OnAudio, on_state: OnState) -> Peer:
+        return await PublisherPeer.create(offer, self.port, on_audio, on_state, self._clock)
+
+    async def listener(self, offer: str, on_state: OnState) -> ListenerPeer:
+        return await RtcListenerPeer.create(offer, self.port, on_state, self._clock)

@@ -1,0 +1,163 @@
+"""Writes a stream down while it is live."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from server import metrics
+from server.clock import PACKET, SAMPLE_RATE
+from server.errors import DiskFull
+from server.log import get_logger
+from server.rooms.eventlog import EventLog
+from server.rooms.files import Batch, RecordingFiles, RecordingPlan, explain
+
+WRITE_EVERY = 3 * SAMPLE_RATE // 10
+"""Samples between visits to the disk: 0.3 s and the write itself stay below the 0.4 s between pages."""
+
+BACKLOG = 30 * SAMPLE_RATE // PACKET
+"""Most packets (30 s) that wait for a slow disk; then the recording stops and says so."""
+
+CLOSE_TIMEOUT = 10.0
+"""Seconds that closing waits for the disk before it leaves the file to the recovery at the next start."""
+
+log = get_logger(__name__)
+
+
+class Recorder:
+    """One stream's recording.
+
+    Position in the file equals stream time: what is not pushed (recording off, time lost) becomes silence. All
+    writing happens in `executor`, one job at a time per recording. When the disk fails, `on_failed(detail)` is called
+    on the event loop, recording is off, and `start` tries again.
+    """
+
+    def __init__(
+        self,
+        plan: RecordingPlan,
+        meta: Callable[[], dict[str, Any]],
+        events: EventLog,
+        executor: Executor,
+        on_failed: Callable[[str], None],
+    ) -> None:
+        self._plan = plan
+        self._meta = meta
+        self._events = events
+        self._executor = executor
+        self._on_failed = on_failed
+        self._files: RecordingFiles | None = None
+        self._queue = Batch()
+        self._job: asyncio.Future[None] | None = None
+        self._written_at = 0
+        self.on = False
+        self.exists = False
+        """Whether anything was ever recorded."""
+        self.detail = ""
+        """Why it stopped by itself, else empty."""
+        self.held = False
+        """Whether the files could not be closed in time: a thread still has them."""
+
+    def start(self, position: int) -> None:
+        """Record from `position` on; what came before is silence."""
+        if self.on:
+            return
+        self.on, self.exists, self.detail = True, True, ""
+        self._events.add("recording_on", position)
+        if self._files is None:
+            self._files = RecordingFiles(self._plan)
+        self._queue.meta = self._meta()
+        self._visit(position)
+
+    def stop(self, position: int) -> None:
+        """Record no further; the file stays open for a later `start`."""
+        if self.on:
+            self.on = False
+            self._events.add("recording_off", position)
+            self._visit(position)
+
+    def clean(self, start: int, packet: bytes) -> None:
+        """Take 20 ms of what listeners hear, whose first sample is `start`."""
+        if not self.on:
+            return
+        self._queue.clean.append((start, packet))
+        if start - self._written_at >= WRITE_EVERY:
+            self._visit(start)
+        if len(self._queue.clean) > BACKLOG:
+            self._fail(
+                "Recording stopped: the disk is too slow. What was recorded so far is kept; the stream goes on.", start
+            )
+
+    def raw(self, start: int, packet: bytes) -> None:
+        """Take 20 ms of what the publisher sent, on the same timeline."""
+        if self.on and len(self._queue.raw) <= BACKLOG:
+            self._queue.raw.append((start, packet))
+
+    def describe_again(self) -> None:
+        """Something in meta.json has changed."""
+        if self._files is not None:
+            self._queue.meta = self._meta()
+
+    async def close(self) -> None:
+        """Close the files with their true duration; returns when they are on the disk, or after 10 s."""
+        self.on = False
+        if self._files is None:
+            return
+        files, self._files = self._files, None
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                while self._job is not None:
+                    await asyncio.wait([self._job])
+                    await asyncio.sleep(0)
+                batch, self._queue = self._take(), Batch()
+                batch.meta = self._meta()
+                await asyncio.get_running_loop().run_in_executor(self._executor, files.close, batch)
+        except TimeoutError:
+            self.held = True
+            log.warning("the disk is too slow to close a recording", folder=str(self._plan.folder))
+        except OSError as error:
+            if not self.detail:
+                self._report(explain(error))
+
+    def _take(self) -> Batch:
+        batch = self._queue
+        batch.lines = self._events.take()
+        return batch
+
+    def _visit(self, position: int) -> None:
+        """Send what waits to the disk, unless the last visit is still there."""
+        if self._job is not None or self._files is None:
+            return
+        self._written_at = position
+        batch, self._queue = self._take(), Batch()
+        self._job = asyncio.get_running_loop().run_in_executor(self._executor, self._files.write, batch)
+        self._job.add_done_callback(self._visited)
+
+    def _visited(self, job: asyncio.Future[None]) -> None:
+        self._job = None
+        if job.cancelled():
+            return
+        error = job.exception()
+        if error is None and not self.on and self._queue.clean:
+            self._visit(self._written_at)  # what came while the disk was busy, just before it was switched off
+        if error is None or self.detail:
+            return
+        if isinstance(error, OSError | DiskFull):
+            self._fail(explain(error), self._written_at)
+        else:
+            log.error("a recording failed", folder=str(self._plan.folder), exc_info=error)
+            self._fail("Recording stopped because of an error in the server. The stream goes on.", self._written_at)
+
+    def _fail(self, detail: str, position: int) -> None:
+        self.on = False
+        self.exists = self._files is not None and self._files.opened
+        self._events.add("recording_failed", position, detail=detail)
+        self._queue = Batch()
+        self._report(detail)
+
+    def _report(self, detail: str) -> None:
+        self.detail = detail
+        metrics.RECORD_ERRORS.inc()
+        log.warning("recording stopped", folder=str(self._plan.folder), detail=detail)
+        self._on_failed(detail)

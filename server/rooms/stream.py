@@ -1,0 +1,399 @@
+"""One broadcast: who publishes it, where its timeline stands, and what everybody is told about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from server.audio.frame import Samples
+from server.clock import HOP, SAMPLE_RATE, Clock, seconds
+from server.config import Settings
+from server.errors import Conflict
+from server.inference.lane import DenoiseService
+from server.log import get_logger
+from server.rooms.amount import DenoiseAmount
+from server.rooms.encode import EncodeQueue, EncodeTrack, pre_skip, speech_encoder
+from server.rooms.eventlog import EventLog
+from server.rooms.fanout import Channel
+from server.rooms.files import RecordingPlan, describe
+from server.rooms.health import Alarm, denoise_info
+from server.rooms.loudness import STEP
+from server.rooms.messages import (
+    DenoiseMode,
+    Levels,
+    MediaEvent,
+    PublishGrant,
+    RecordingInfo,
+    StreamChange,
+    StreamInfo,
+    StreamState,
+)
+from server.rooms.peers import Peer, ReceivedAudio
+from server.rooms.pipeline import Pipeline
+from server.rooms.recorder import Recorder
+from server.rooms.titles import clean_title, default_title
+
+CONNECT_LIMIT = 30 * SAMPLE_RATE
+"""Samples that a publisher has for its first audio."""
+
+TAKEOVER_SILENCE = SAMPLE_RATE
+"""Samples of silence on the wire after which its own principal may replace a publisher."""
+
+ATTACHED_GRACE = 10 * SAMPLE_RATE
+"""Samples that a publisher who is back has to connect, even where the wait would be over."""
+
+HOUSEKEEPING = SAMPLE_RATE // 2
+"""Samples between looks at metrics, and at least between two events about listener counts."""
+
+FAILED = "error"
+"""Why a stream ended that could not be carried on because of a mistake in the server."""
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Publisher:
+    """One connection that audio comes from; replaced when its principal posts again."""
+
+    peer_id: str
+    peer: Peer | None = None
+    lost: bool = False
+    stream: Stream | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every stream of a media host shares."""
+
+    settings: Settings
+    clock: Clock
+    denoise: DenoiseService
+    encoding: EncodeQueue
+    disk: Executor
+    emit: Callable[[MediaEvent], None]
+    levels: Callable[[Levels], None]
+    over: Callable[[Stream, str], None]
+    """Ends a stream for a reason that lies in the stream itself; safe to call at any time."""
+
+
+@dataclass(slots=True)
+class _Audio:
+    """What exists from the first audio on."""
+
+    origin: int
+    """The stream's sample 0 on the server's clock."""
+    pipeline: Pipeline
+    clean: EncodeTrack
+    raw: EncodeTrack | None
+    recorder: Recorder
+    alarm: Alarm = field(default_factory=Alarm)
+
+
+class Stream:
+    """CONNECTING until the first audio, LIVE, RECONNECTING while nobody sends, ENDED.
+
+    The timeline starts with the first audio and goes on, as silence, while the publisher is away. All methods belong
+    on the event loop; `now` is the server's clock in samples.
+    """
+
+    def __init__(self, grant: PublishGrant, channel: Channel, around: Surroundings) -> None:
+        self.id = grant.stream_id
+        self.channel = channel
+        self.principal = grant.principal
+        self.state = StreamState.CONNECTING
+        self.publisher: Publisher | None = None
+        self._host_name = grant.host_name
+        self._around = around
+        self._started_at = around.clock.wall()
+        self._title = clean_title(grant.title) or default_title(grant.host_name, self._started_at)
+        self._wanted = grant.denoise
+        self._mode = DenoiseMode.ABSENT if around.settings.denoise == "off" else grant.denoise
+        self._amount = DenoiseAmount.first(around.settings, grant)
+        self._record = grant.record
+        self._events = EventLog(around.clock.wall)
+        self._audio: _Audio | None = None
+        self._last_audio = around.clock.samples()
+        self._deadline = self._last_audio + CONNECT_LIMIT
+        self._reconnect_by: datetime | None = None
+        self._ended_at: datetime | None = None
+        self._end_reason = ""
+        self._peak = 0
+        self._told_listeners = 0
+        self._housekeeping_due = 0
+
+    # ---- what it is
+
+    @property
+    def position(self) -> int:
+        return self._audio.pipeline.position if self._audio is not None else 0
+
+    @property
+    def denoised(self) -> bool:
+        """Whether it has a place in the denoiser, in use or bypassed."""
+        return self._mode is not DenoiseMode.ABSENT
+
+    @property
+    def info(self) -> StreamInfo:
+        audio = self._audio
+        late, lane = (audio.alarm.raised, audio.pipeline.has_lane) if audio is not None else (False, True)
+        return StreamInfo(
+            id=self.id,
+            channel_id=self.channel.id,
+            principal=self.principal,
+            host_name=self._host_name,
+            title=self._title,
+            state=self.state,
+            started_at=self._started_at,
+            denoise=denoise_info(self._mode, self._wanted, self._around.denoise.status, late, lane, self._amount),
+            recording=self._recording_info(),
+            position=self.position,
+            listeners=self.channel.listeners,
+            listeners_peak=max(self._peak, self.channel.listeners),
+            reconnect_by=self._reconnect_by,
+            ended_at=self._ended_at,
+            end_reason=self._end_reason,
+        )
+
+    def _recording_info(self) -> RecordingInfo:
+        if self._audio is None:
+            return RecordingInfo(on=self._record)
+        recorder = self._audio.recorder
+        on = recorder.on and self.state is not StreamState.ENDED  # the last of it may still be on its way to the disk
+        return RecordingInfo(on, self.id if recorder.exists else None, recorder.detail, recorder.held)
+
+    # ---- who publishes
+
+    def may_resume(self, principal: str, now: int) -> bool:
+        """Whether this principal may go on with the stream through another connection."""
+        if principal != self.principal or self.state is StreamState.ENDED:
+            return False
+        return self.state is StreamState.RECONNECTING or now - self._last_audio >= TAKEOVER_SILENCE
+
+    def attach(self, publisher: Publisher, now: int) -> Peer | None:
+        """Take audio from this connection from now on. Returns the one that it replaces, for closing."""
+        old, self.publisher = self.publisher, publisher
+        publisher.stream = self
+        if self._audio is not None:
+            self._audio.pipeline.reanchor()
+        if old is not None and self.state is StreamState.LIVE:
+            self._lose("replaced")
+        grace = now + ATTACHED_GRACE
+        if grace > self._deadline and (old is not None or self.state is StreamState.RECONNECTING):
+            self._deadline = grace
+            if self._reconnect_by is not None:
+                self._reconnect_by = self._around.clock.wall() + timedelta(seconds=seconds(ATTACHED_GRACE))
+        return old.peer if old is not None else None
+
+    def hear(self, publisher: Publisher, audio: ReceivedAudio) -> None:
+        """Audio came. Ignored from a connection that was replaced."""
+        if publisher is not self.publisher or self.state is StreamState.ENDED:
+            return
+        self._last_audio = max(self._last_audio, audio.arrival)
+        if self._audio is None:
+            self._go_live(audio.arrival)
+        elif self.state is StreamState.RECONNECTING:
+            self._reconnect_by = None
+            self._set_state(StreamState.LIVE)
+        if self._audio is not None:
+            self._audio.pipeline.receive(audio, audio.arrival - self._audio.origin)
+
+    def peer_state(self, publisher: Publisher, state: str) -> None:
+        """The connection says how it is: "connected", "silent" or "lost"."""
+        if publisher is not self.publisher or self.state is StreamState.ENDED:
+            return
+        if state == "lost":
+            self.publisher = None
+            if self.state is StreamState.CONNECTING:
+                self._around.over(self, "never-connected")
+                return
+        if state in ("silent", "lost") and self.state is StreamState.LIVE:
+            self._lose(state)
+
+    def _go_live(self, origin: int) -> None:
+        around, settings = self._around, self._around.settings
+        clean = around.encoding.open(speech_encoder(settings, self._mode), self._on_packet, self._on_encode_error)
+        raw = None
+        if settings.record_raw and self._mode is not DenoiseMode.ABSENT:
+            raw = around.encoding.open(speech_encoder(settings, self._mode), self._on_raw_packet, self._on_encode_error)
+        plan = RecordingPlan(
+            folder=settings.recordings_dir / self.id,
+            pre_skip=pre_skip(clean),
+            reserve_mb=settings.disk_reserve_mb,
+            raw=raw is not None,
+        )
+        self._audio = _Audio(
+            origin=origin,
+            pipeline=Pipeline(
+                denoise=around.denoise,
+                mode=self._mode,
+                deadline_hops=settings.denoise_deadline_ms * SAMPLE_RATE // 1000 // HOP,
+                amount=self._amount,
+                on_clean=self._on_frame,
+                on_raw=self._on_raw_frame if raw is not None else None,
+                on_gap=lambda start, end: self._events.add("gap", start, end=end),
+                on_levels=lambda at, came, went: around.levels(Levels(self.id, at, STEP, came, went)),
+            ),
+            clean=clean,
+            raw=raw,
+            recorder=Recorder(
+                plan, lambda: describe(self.info, plan), self._events, around.disk, self._on_recording_failed
+            ),
+        )
+        self._started_at = around.clock.wall()
+        self._events.add("stream", 0, stream=self.id, denoise=self._mode, title=self._title)
+        if self._record:
+            self._audio.recorder.start(0)
+        self._set_state(StreamState.LIVE, first=True)
+
+    def _lose(self, why: str) -> None:
+        wait = self._around.settings.reconnect_s
+        self._deadline = self._around.clock.samples() + wait * SAMPLE_RATE
+        self._reconnect_by = self._around.clock.wall() + timedelta(seconds=wait)
+        self._set_state(StreamState.RECONNECTING, why=why)
+
+    def _set_state(self, state: StreamState, *, first: bool = False, **data: Any) -> None:
+        self.state = state
+        self._events.add("state", self.position, state=state, **data)
+        log.info("stream", stream=self.id, channel=self.channel.id, state=str(state), at=seconds(self.position), **data)
+        self._around.emit(MediaEvent("stream_started" if first else "stream_state", self.info))
+
+    # ---- the beat
+
+    def feed(self, now: int) -> None:
+        """First half of a tick: audio into the denoiser."""
+        if self._audio is not None:
+            self._audio.pipeline.feed(now - self._audio.origin, self._around.clock.samples())
+
+    def emit(self, now: int) -> None:
+        """Second half of a tick: audio out of it, and what time brings."""
+        if self._audio is not None:
+            self._audio.pipeline.emit(self._around.clock.samples())
+            if self._audio.alarm.update(now, self._audio.pipeline.degraded):
+                self._tell_health(self._audio.alarm.raised)
+        if self.state is StreamState.CONNECTING and now >= self._deadline:
+            self._around.over(self, "never-connected")
+        elif self.state is StreamState.RECONNECTING and now >= self._deadline:
+            self._around.over(self, "lost")
+        if now >= self._housekeeping_due:
+            self._housekeeping_due = now + HOUSEKEEPING
+            if self._audio is not None:
+                self._audio.pipeline.count()
+            self._tell_listeners()
+
+    def _on_frame(self, start: int, samples: Samples) -> None:
+        if self._audio is not None:
+            self._around.encoding.put(self._audio.clean, start, samples)
+
+    def _on_raw_frame(self, start: int, samples: Samples) -> None:
+        if self._audio is not None and self._audio.raw is not None and self._audio.recorder.on:
+            self._around.encoding.put(self._audio.raw, start, samples)
+
+    def _on_packet(self, start: int, packet: bytes) -> None:
+        if self._audio is not None:
+            self.channel.send(packet, self._audio.origin + start)
+            self._audio.recorder.clean(start, packet)
+
+    def _on_raw_packet(self, start: int, packet: bytes) -> None:
+        if self._audio is not None:
+            self._audio.recorder.raw(start, packet)
+
+    def _on_encode_error(self, error: Exception) -> None:
+        log.error("encoding failed", stream=self.id, exc_info=error)
+        self._around.over(self, FAILED)
+
+    # ---- what is told
+
+    def _tell_health(self, degraded: bool) -> None:
+        info = self.info
+        self._events.add("denoise_degraded" if degraded else "denoise_recovered", self.position)
+        self._around.emit(
+            MediaEvent("degraded" if degraded else "recovered", info, stage="denoise", detail=info.denoise.detail)
+        )
+
+    def _tell_listeners(self) -> None:
+        count = self.channel.listeners
+        self._peak = max(self._peak, count)
+        if count != self._told_listeners:
+            self._told_listeners = count
+            self._around.emit(MediaEvent("listeners", self.info))
+
+    def _on_recording_failed(self, detail: str) -> None:
+        self._around.emit(MediaEvent("recording_failed", self.info, stage="recording", detail=detail))
+
+    def denoiser_changed(self) -> None:
+        """The denoise service has another engine or state."""
+        if self._mode is not DenoiseMode.ABSENT:
+            self._around.emit(MediaEvent("stream_updated", self.info))
+
+    # ---- commands
+
+    def change(self, change: StreamChange) -> StreamInfo:
+        """Apply what is not None. Raises InvalidRequest or Conflict, and then nothing was changed."""
+        title = clean_title(change.title) if change.title is not None else None
+        self._check_mode(change.denoise)
+        before = self.info
+        if title is not None:
+            self._title = title or default_title(self._host_name, self._started_at)
+            self._events.add("title", self.position, title=self._title)
+            if self._audio is not None:
+                self._audio.recorder.describe_again()
+        if change.denoise is not None and change.denoise is not self._mode:
+            self._mode = self._wanted = change.denoise
+            self._events.add("denoise", self.position, mode=change.denoise)
+            if self._audio is not None:
+                self._audio.pipeline.set_mode(change.denoise)
+        amount, self._amount = self._amount, self._amount.changed(change)
+        if amount != self._amount:
+            self._events.add("denoise", self.position, **asdict(self._amount))
+            if self._audio is not None:
+                self._audio.pipeline.set_amount(self._amount)
+        if change.record is not None:
+            self._record = change.record
+            if self._audio is not None:
+                recorder = self._audio.recorder
+                (recorder.start if change.record else recorder.stop)(self.position)
+        info = self.info
+        if info != before:
+            self._around.emit(MediaEvent("stream_updated", info))
+        return info
+
+    def _check_mode(self, mode: DenoiseMode | None) -> None:
+        if mode is None or mode is self._mode:
+            return
+        if self._mode is DenoiseMode.ABSENT:
+            raise Conflict("This stream was started without denoising; that cannot change while it is live.")
+        if mode is DenoiseMode.ABSENT:
+            raise Conflict("Denoising can be bypassed while a stream is live, not taken away.")
+
+    def end(self, reason: str) -> Publisher | None:
+        """Stop at once; `finish` must follow. Returns the connection to close."""
+        publisher, self.publisher = self.publisher, None
+        self._ended_at = self._around.clock.wall()
+        self._end_reason = reason
+        self._reconnect_by = None
+        self.state = StreamState.ENDED
+        if self._audio is not None:
+            if reason != FAILED:
+                self._audio.pipeline.finish(self._around.clock.samples())
+            self._audio.pipeline.close()
+        self._events.add("state", self.position, state=self.state, reason=reason)
+        return publisher
+
+    async def finish(self) -> None:
+        """Close the recording; whoever is told afterwards finds it whole."""
+        try:
+            if self._audio is not None:
+                await self._close(self._audio)
+        finally:
+            log.info("stream ended", stream=self.id, reason=self._end_reason, duration=seconds(self.position))
+            self._around.emit(MediaEvent("stream_ended", self.info))
+
+    async def _close(self, audio: _Audio) -> None:
+        for track in (audio.clean, audio.raw):
+            if track is not None:
+                await self._around.encoding.drain(track)
+                self._around.encoding.close_track(track)
+        await audio.recorder.close()

@@ -1,0 +1,1 @@
+"""WebRTC peers: publishing, listening, ICE, the receive path, the sender."""

@@ -1,0 +1,1 @@
+"""What is done with speech, as policies without models, clocks or threads."""

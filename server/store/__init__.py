@@ -1,0 +1,1 @@
+"""What outlives a process: channels, streams and recordings in SQLite or PostgreSQL."""

@@ -1,0 +1,142 @@
+"""The connection: SQLite (WAL) in the data folder by default, PostgreSQL by address."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from server.errors import Conflict, SettingsError, Unavailable
+
+BUSY_TIMEOUT_MS = 5_000
+_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+
+
+def database_url(setting: str | None, data_dir: Path) -> str:
+    """The SQLAlchemy address in use, with the asynchronous driver filled in. Raises SettingsError."""
+    if setting is None:
+        return f"sqlite+aiosqlite:///{(data_dir / 'clearcast.db').absolute()}"
+    scheme, _, rest = setting.partition("://")
+    address = f"{_DRIVERS.get(scheme, scheme)}://{rest}"
+    try:
+        name = make_url(address).get_backend_name()
+    except ArgumentError:
+        name = ""
+    if name not in ("sqlite", "postgresql"):
+        raise SettingsError("CLEARCAST_DATABASE_URL: must begin with sqlite:/// or postgresql://")
+    return address
+
+
+def create_engine(url: str, **options: Any) -> AsyncEngine:
+    """An engine whose SQLite connections wait for each other and keep foreign keys."""
+    try:
+        engine = create_async_engine(url, **options)
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"CLEARCAST_DATABASE_URL: this database needs the package {error.name}, which is not installed"
+        ) from None
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver would begin transactions by itself, and only before the first write: too late to take the lock.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}", "synchronous=NORMAL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+class Database:
+    """Sessions on one engine. `open` brings the tables up to date first."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._engine = create_engine(url)
+
+    async def open(self) -> None:
+        """Migrate to the newest schema. Raises Unavailable with a text for the operator."""
+        try:
+            await asyncio.to_thread(migrate, self._url)
+        except (SQLAlchemyError, OSError) as error:
+            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+            place = make_url(self._url).render_as_string(hide_password=True)
+            raise Unavailable(f"The database cannot be opened: {reason} ({place})", code="database") from error
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A session that sees one state of the database and changes nothing. Raises Unavailable."""
+        try:
+            async with AsyncSession(self._engine, expire_on_commit=False) as session:
+                yield session
+        except (DBAPIError, PoolTimeout) as error:
+            raise Unavailable("The database cannot be read just now.", code="database", retry_after=5) from error
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """A session that holds the write lock from its first statement; commits at the end.
+
+        Raises Conflict where rows contradict each other, Unavailable when the database stays locked or the disk
+        takes nothing more.
+        """
+        try:
+            async with AsyncSession(self._engine, expire_on_commit=False) as session:
+                await session.connection(execution_options={"writing": True})
+                yield session
+                await session.commit()
+        except IntegrityError as error:
+            raise Conflict("This does not fit what is stored already.") from error
+        except (DBAPIError, PoolTimeout) as error:
+            raise Unavailable("The database takes no changes just now.", code="database", retry_after=5) from error
+
+    async def check(self) -> None:
+        """Raises when the database does not answer."""
+        async with self.read() as session:
+            await session.execute(text("SELECT 1"))
+
+
+def migrate(url: str) -> None:
+    """Bring the tables to the newest version. Blocks: call in a thread."""
+    asyncio.run(_migrate(url))
+
+
+async def _migrate(url: str) -> None:
+    engine = create_engine(url, poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.execution_options(writing=True)
+            await connection.run_sync(upgrade)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+def upgrade(connection: Connection) -> None:
+    """Run every missing migration on `connection`."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

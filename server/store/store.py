@@ -1,0 +1,206 @@
+"""What the server asks of its database, as one small set of questions."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.errors import Conflict, InvalidRequest, NotFound
+from server.store.database import Database
+from server.store.records import Channel, Page, Recording, RecordingState, StoredStream
+from server.store.schema import ChannelRow, RecordingRow, StreamRow
+
+MAX_PAGE = 100
+
+
+class Store:
+    """Channels, streams and recordings. Every method is one transaction."""
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+
+    async def open(self) -> None:
+        """Bring the tables up to date. Raises Unavailable."""
+        await self._database.open()
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    async def check(self) -> None:
+        """Raises when the database does not answer."""
+        await self._database.check()
+
+    # Channels
+
+    async def add_channel(self, channel: Channel) -> None:
+        """Raises Conflict when the address is taken."""
+        try:
+            async with self._database.write() as session:
+                session.add(ChannelRow(**asdict(channel)))
+        except Conflict:
+            raise Conflict(f"The address “{channel.slug}” is taken.", code="slug-taken") from None
+
+    async def channel(self, channel_id: str) -> Channel:
+        """Raises NotFound."""
+        async with self._database.read() as session:
+            return _channel(await session.get(ChannelRow, channel_id))
+
+    async def channel_by_slug(self, slug: str) -> Channel:
+        """Raises NotFound."""
+        async with self._database.read() as session:
+            row = await session.scalar(select(ChannelRow).where(ChannelRow.slug == slug))
+            return _channel(row)
+
+    async def channels(self, *, limit: int = MAX_PAGE, cursor: str | None = None) -> Page[Channel]:
+        """Oldest first: the first is the default one."""
+        query = select(ChannelRow)
+        async with self._database.read() as session:
+            total = await _count(session, query)
+            if cursor is not None:
+                query = query.where(tuple_(ChannelRow.created_at, ChannelRow.id) > _from_cursor(cursor))
+            query = query.order_by(ChannelRow.created_at, ChannelRow.id).limit(limit + 1)
+            rows = list(await session.scalars(query))
+        after = _to_cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
+        return Page([_channel(row) for row in rows[:limit]], total, after)
+
+    # Streams
+
+    async def save_stream(self, stream: StoredStream) -> None:
+        """Write a stream down, new or not."""
+        async with self._database.write() as session:
+            await session.merge(StreamRow(**asdict(stream)))
+
+    async def stream(self, stream_id: str) -> StoredStream:
+        """Raises NotFound."""
+        async with self._database.read() as session:
+            row = await session.get(StreamRow, stream_id)
+        if row is None:
+            raise NotFound("There is no such stream.", code="unknown-stream")
+        return _stream(row)
+
+    async def streams(self, *, limit: int = MAX_PAGE, cursor: str | None = None) -> Page[StoredStream]:
+        """Newest first."""
+        query = select(StreamRow)
+        async with self._database.read() as session:
+            total = await _count(session, query)
+            if cursor is not None:
+                query = query.where(tuple_(StreamRow.started_at, StreamRow.id) < _from_cursor(cursor))
+            query = query.order_by(StreamRow.started_at.desc(), StreamRow.id.desc()).limit(limit + 1)
+            rows = list(await session.scalars(query))
+        after = _to_cursor(rows[limit - 1].started_at, rows[limit - 1].id) if len(rows) > limit else None
+        return Page([_stream(row) for row in rows[:limit]], total, after)
+
+    async def unfinished_streams(self) -> list[StoredStream]:
+        """Streams that were live when the server last stopped."""
+        async with self._database.read() as session:
+            rows = await session.scalars(select(StreamRow).where(StreamRow.ended_at.is_(None)))
+            return [_stream(row) for row in rows]
+
+    # Recordings
+
+    async def save_recording(self, recording: Recording) -> None:
+        """Write a recording down, new or not; its stream must be there."""
+        known = {column.key for column in RecordingRow.__table__.columns}
+        values = {key: value for key, value in asdict(recording).items() if key in known}
+        async with self._database.write() as session:
+            await session.merge(RecordingRow(**values))
+
+    async def change_recording(self, recording_id: str, **values: Any) -> Recording:
+        """Set columns of one recording and return it. Raises NotFound."""
+        async with self._database.write() as session:
+            await session.execute(update(RecordingRow).where(RecordingRow.id == recording_id).values(**values))
+        return await self.recording(recording_id)
+
+    async def recording(self, recording_id: str) -> Recording:
+        """Deleted ones too. Raises NotFound."""
+        async with self._database.read() as session:
+            row = (await session.execute(_recordings().where(RecordingRow.id == recording_id))).first()
+        if row is None:
+            raise NotFound("There is no such recording.", code="unknown-recording")
+        return _recording(row)
+
+    async def recordings(self, *, limit: int = MAX_PAGE, cursor: str | None = None) -> Page[Recording]:
+        """Newest first, without deleted ones."""
+        query = _recordings().where(RecordingRow.deleted_at.is_(None))
+        async with self._database.read() as session:
+            total = await _count(session, query)
+            if cursor is not None:
+                query = query.where(tuple_(RecordingRow.created_at, RecordingRow.id) < _from_cursor(cursor))
+            query = query.order_by(RecordingRow.created_at.desc(), RecordingRow.id.desc()).limit(limit + 1)
+            rows = list(await session.execute(query))
+        items = [_recording(row) for row in rows]
+        after = _to_cursor(items[limit - 1].created_at, items[limit - 1].id) if len(items) > limit else None
+        return Page(items[:limit], total, after)
+
+    async def unfinished_recordings(self) -> list[Recording]:
+        """Recordings whose end was never written down."""
+        states = [RecordingState.RECORDING.value, RecordingState.FINISHING.value]
+        async with self._database.read() as session:
+            return [
+                _recording(row) for row in await session.execute(_recordings().where(RecordingRow.state.in_(states)))
+            ]
+
+    async def deleted_recordings(self, before: datetime) -> list[Recording]:
+        """Recordings put into the bin before a moment."""
+        async with self._database.read() as session:
+            rows = await session.execute(_recordings().where(RecordingRow.deleted_at < before))
+            return [_recording(row) for row in rows]
+
+    async def forget_recording(self, recording_id: str) -> None:
+        """Take the row away for good."""
+        async with self._database.write() as session:
+            row = await session.get(RecordingRow, recording_id)
+            if row is not None:
+                await session.delete(row)
+
+
+def _recordings() -> Select[RecordingRow, str, str, str, str]:
+    return (
+        select(RecordingRow, StreamRow.host, StreamRow.owner, ChannelRow.slug, ChannelRow.name)
+        .join(StreamRow, RecordingRow.stream_id == StreamRow.id)
+        .join(ChannelRow, StreamRow.channel_id == ChannelRow.id)
+    )
+
+
+async def _count(session: AsyncSession, query: Select[*tuple[Any, ...]]) -> int:
+    return await session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
+def _values(row: Any) -> dict[str, Any]:
+    return {column.key: getattr(row, column.key) for column in row.__table__.columns}
+
+
+def _channel(row: ChannelRow | None) -> Channel:
+    if row is None:
+        raise NotFound("There is no such channel.", code="unknown-channel")
+    return Channel(**_values(row))
+
+
+def _stream(row: StreamRow) -> StoredStream:
+    return StoredStream(**_values(row))
+
+
+def _recording(row: Any) -> Recording:
+    recording, host, owner, slug, name = row
+    return Recording(**_values(recording), host=host, owner=owner, channel_slug=slug, channel_name=name)
+
+
+def _to_cursor(moment: datetime, row_id: str) -> str:
+    return base64.urlsafe_b64encode(f"{moment.isoformat()}|{row_id}".encode()).decode().rstrip("=")
+
+
+def _from_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        moment, row_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split("|", 1)
+        parsed = datetime.fromisoformat(moment)
+    except (ValueError, binascii.Error):
+        raise InvalidRequest("The cursor is not one that this server gave out.", code="invalid-cursor") from None
+    if parsed.tzinfo is None:
+        raise InvalidRequest("The cursor is not one that this server gave out.", code="invalid-cursor")
+    return parsed, row_id

@@ -1,0 +1,1 @@
+"""HTTP: thin routes over the media host, the store and the recordings."""

@@ -1,0 +1,120 @@
+"""docs/api.md, made from the declared routes: `python -m server.web.docs > docs/api.md`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from server.web.openapi import document, errors_of, plain
+from server.web.routing import Route
+from server.web.server import ROUTES
+
+NOTES = {
+    "signalling": [
+        "",
+        "The answer to an offer has the session's address in `Location` (trickle with PATCH and `If-Match`, leave with",
+        'DELETE), its `ETag`, a `Link` with `rel="ice-server"` for each server to use, and, where a stream runs,',
+        "`Clearcast-Stream` with its id. Who lost the connection posts a new offer: within `reconnect_s` it goes on",
+        "with the same stream. A listener may come before the publisher and hears it when it begins. There are no ICE",
+        "restarts (422). With curl, an offer in `offer.sdp` and a server on this machine:",
+        "",
+        "    curl -i -H 'Content-Type: application/sdp' --data-binary @offer.sdp \\",
+        "         'http://localhost:8080/whip/studio?title=Bees&record=false'",
+    ],
+}
+"""What follows the table of a tag."""
+
+
+def markdown(routes: list[Route]) -> str:
+    """The text of docs/api.md."""
+    lines = [
+        "# The HTTP API",
+        "",
+        "<!-- Made by `python -m server.web.docs`; a test fails when it is out of date. -->",
+        "",
+        "The same as OpenAPI: `/api/v1/openapi.json`. Errors are `application/problem+json` (RFC 9457) with a stable",
+        "`code`. Lists answer `items`, `total` and `next`; `next` is the `cursor` of the page after it. Times are",
+        "ISO 8601 in UTC.",
+    ]
+    shown = [route for route in routes if route.documented]
+    for tag in dict.fromkeys(route.tag for route in shown):
+        lines += ["", f"## {tag.capitalize()}", "", "| | what | body → answer | problems |", "|---|---|---|---|"]
+        for route in shown:
+            if route.tag == tag:
+                lines.append(_row(route))
+        lines += _parameters([route for route in shown if route.tag == tag])
+        lines += NOTES.get(tag, [])
+    lines += ["", *_event_lines(), "", "## Models"]
+    for name, schema in document(routes)["components"]["schemas"].items():
+        lines += ["", f"**{name}**" + (f": {schema['description']}" if "description" in schema else ""), ""]
+        lines += [_field(field, values) for field, values in schema.get("properties", {}).items()]
+    return "\n".join(lines) + "\n"
+
+
+def _parameters(routes: list[Route]) -> list[str]:
+    """What may stand in the query of some routes; what several of them take is told once."""
+    told: dict[str, str] = {}
+    for route in routes:
+        for name, field in (route.query.model_fields if route.query else {}).items():
+            told.setdefault(name, field.description or "")
+    return ["", *(f"- `?{name}`: {text}" for name, text in told.items())] if told else []
+
+
+def _row(route: Route) -> str:
+    query = "".join(f" `?{name}`" for name in (route.query.model_fields if route.query else {}))
+    body = f"`{route.body.__name__}`" if route.body else f"`{route.accepts}`" if route.accepts else ""
+    answer = f"{route.status} `{route.answer.__name__}`" if route.answer else f"{route.status}"
+    if route.produces and not route.answer and route.status not in (101, 204):
+        answer += f" `{route.produces}`"
+    problems = ", ".join(str(code) for code in errors_of(route))
+    return f"| `{route.method} {plain(route.path)}`{query} | {route.summary} | {body} → {answer} | {problems} |"
+
+
+def _field(name: str, schema: dict[str, Any]) -> str:
+    description = schema.get("description")
+    return f"- `{name}`: {_kind(schema)}" + (f". {description}" if description else "")
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """A type in words."""
+    if "anyOf" in schema:
+        return " or ".join(_kind(part) for part in schema["anyOf"])
+    if "$ref" in schema:
+        return f"`{schema['$ref'].rsplit('/', 1)[1]}`"
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if isinstance(schema.get("additionalProperties"), dict):
+        return f"object of {_kind(schema['additionalProperties'])} by name"
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema['items'])}"
+    return str(schema.get("type", "anything"))
+
+
+def _event_lines() -> list[str]:
+    return [
+        "## The event socket",
+        "",
+        'Client: `{"type":"subscribe","topics":[{"topic":"streams","epoch":null,"seq":null}]}` and',
+        '`{"type":"unsubscribe","topics":["streams"]}`. Server: `{type, topic, epoch, seq, time, data}`. The first',
+        "for each topic is a `snapshot`, or, where `epoch` and `seq` of the last event seen were given and are still",
+        "known, what came after it. A `heartbeat` comes every 10 s; a message that means nothing is answered with",
+        '`{"type":"error","data":{code, detail}}`. Who reads too slowly is cut off and may resume.',
+        "",
+        "| topic | snapshot | events |",
+        "|---|---|---|",
+        "| `streams` | `{items: [StreamOut]}`, live ones | "
+        "`stream_started` `stream_state` `stream_updated` `stream_ended` (StreamOut), "
+        "`listeners` `{id, listeners, listeners_peak}`, `degraded` `recovered` `{stream, stage, detail}` |",
+        "| `stream:<id>` | `{stream: StreamOut}` | the same, of that stream, and `levels` `{at, step, in, out}` |",
+        "| `recordings` | `{items: [RecordingOut]}`, the newest 20 | "
+        "`recording_ready` `recording_updated` `recording_removed` (RecordingOut) |",
+        "| `system` | `{denoise: DenoiseOut}` | `degraded` `recovered` `{stage, detail, denoise}` |",
+        "",
+        "`levels` says five times a second how loud a live stream came in and went out: RMS in dBFS of steps of `step`",
+        "samples, the first of which begins at sample `at` of the stream (48 kHz). It passes: it is not numbered (it",
+        "carries the `seq` of the event before it), never comes again, and is left out for whoever is behind.",
+    ]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown(ROUTES))

@@ -1,0 +1,39 @@
+"""Who one is, and what the server can do."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from server import __version__
+from server.accounts import Action
+from server.rooms.messages import MAX_TITLE
+from server.web import openapi, schemas, views
+from server.web.routing import ROUTES, Call, RouteTable
+
+table = RouteTable("about")
+
+
+@table.route("GET", "/api/v1/me", Action.READ_SELF, "Who one is", answer=schemas.Me)
+async def me(call: Call) -> schemas.Me:
+    return schemas.Me(id=call.actor.id, name=call.actor.name, channel=call.services.default_channel.slug)
+
+
+@table.route(
+    "GET", "/api/v1/config", Action.READ_CONFIG, "What a page must know before it goes live", answer=schemas.Config
+)
+async def config(call: Call) -> schemas.Config:
+    settings = call.services.settings
+    return schemas.Config(
+        version=__version__,
+        ice_servers=[schemas.IceServerOut(**server.model_dump()) for server in settings.ice_servers],
+        denoise=views.denoise(call.services.denoise.status),
+        record_default=settings.record,
+        max_title=MAX_TITLE,
+        secure=call.services.secure,
+        reconnect_s=settings.reconnect_s,
+    )
+
+
+@table.route("GET", "/api/v1/openapi.json", Action.VIEW_PAGE, "This API as OpenAPI 3.1", produces="application/json")
+async def describe(call: Call) -> web.Response:
+    return web.json_response(openapi.document(call.request.app[ROUTES]))

@@ -1,0 +1,154 @@
+"""Recordings: list, rename, bin, listen, download."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from aiohttp import web
+
+from server.accounts import Action, Resource
+from server.errors import NotFound
+from server.recordings.naming import content_disposition, download_name
+from server.store.records import Recording
+from server.web import schemas, views
+from server.web.routing import Call, RouteTable
+
+table = RouteTable("recordings")
+
+AUDIO = "audio/ogg; codecs=opus"
+
+
+async def load(call: Call) -> Resource:
+    """The recording that the address names. Raises NotFound, for binned ones too."""
+    recording = await call.services.library.get(call.path("id"))
+    call.subject = recording
+    return Resource("recording", recording.id, recording.owner)
+
+
+async def load_binned(call: Call) -> Resource:
+    """The same for one that may be in the bin."""
+    recording = await call.services.store.recording(call.path("id"))
+    call.subject = recording
+    return Resource("recording", recording.id, recording.owner)
+
+
+def _show(call: Call, recording: Recording) -> schemas.RecordingOut:
+    return views.recording(recording, call.services.stream(recording.stream_id))
+
+
+@table.route(
+    "GET",
+    "/api/v1/recordings",
+    Action.LIST_RECORDINGS,
+    "Recordings, newest first",
+    query=schemas.PageQuery,
+    answer=schemas.RecordingList,
+)
+async def list_recordings(call: Call) -> schemas.RecordingList:
+    query = call.query(schemas.PageQuery)
+    page = await call.services.store.recordings(limit=query.limit, cursor=query.cursor)
+    shown = [_show(call, item) for item in page.items]
+    return schemas.RecordingList(items=shown, total=page.total, next=page.next)
+
+
+@table.route(
+    "GET",
+    "/api/v1/recordings/{id}",
+    Action.READ_RECORDING,
+    "One recording",
+    resource=load,
+    answer=schemas.RecordingOut,
+)
+async def read_recording(call: Call) -> schemas.RecordingOut:
+    return _show(call, call.subject)
+
+
+@table.route(
+    "PATCH",
+    "/api/v1/recordings/{id}",
+    Action.CHANGE_RECORDING,
+    "Rename a recording",
+    resource=load,
+    body=schemas.RecordingPatch,
+    answer=schemas.RecordingOut,
+)
+async def rename_recording(call: Call) -> schemas.RecordingOut:
+    title = call.body(schemas.RecordingPatch).title
+    return _show(call, await call.services.library.rename(call.subject, title))
+
+
+@table.route(
+    "DELETE",
+    "/api/v1/recordings/{id}",
+    Action.DELETE_RECORDING,
+    "Move a recording to the bin, for 30 days",
+    resource=load,
+    status=204,
+    errors=(409,),
+)
+async def delete_recording(call: Call) -> None:
+    await call.services.library.delete(call.subject)
+
+
+@table.route(
+    "POST",
+    "/api/v1/recordings/{id}/restore",
+    Action.DELETE_RECORDING,
+    "Take a recording out of the bin",
+    resource=load_binned,
+    answer=schemas.RecordingOut,
+)
+async def restore_recording(call: Call) -> schemas.RecordingOut:
+    return _show(call, await call.services.library.restore(call.subject))
+
+
+@table.route(
+    "GET",
+    "/api/v1/recordings/{id}/audio",
+    Action.READ_RECORDING,
+    "The audio, whole or in ranges (RFC 9110)",
+    resource=load,
+    query=schemas.AudioQuery,
+    produces="audio/ogg",
+    errors=(416,),
+)
+async def read_audio(call: Call) -> web.StreamResponse:
+    recording: Recording = call.subject
+    query = call.query(schemas.AudioQuery)
+    path = call.services.library.files.audio(recording.id, query.version)
+    if not await asyncio.to_thread(path.is_file):
+        raise NotFound("The recording has no such audio.", code="no-audio")
+    await _check_range(call.request, path)
+    headers = {"Content-Type": AUDIO, "Cache-Control": "private, no-cache"}
+    if query.download:
+        title = recording.title if query.version == "clean" else f"{recording.title} (before noise removal)"
+        headers["Content-Disposition"] = content_disposition(download_name(title, recording.created_at, "opus"))
+    return web.FileResponse(path, headers=headers)
+
+
+async def _check_range(request: web.Request, path: Path) -> None:
+    """A part that there is not is a problem like any other: aiohttp would answer it with an empty file."""
+    if "Range" not in request.headers or "If-Range" in request.headers:
+        return
+    size = (await asyncio.to_thread(path.stat)).st_size
+    try:
+        start = request.http_range.start
+    except ValueError:
+        start = size
+    if start is not None and start >= size:
+        raise web.HTTPRequestRangeNotSatisfiable(headers={"Content-Range": f"bytes */{size}"})
+
+
+@table.route(
+    "GET",
+    "/api/v1/recordings/{id}/peaks",
+    Action.READ_RECORDING,
+    "What the waveform is drawn from",
+    resource=load,
+    answer=schemas.PeaksOut,
+    errors=(409,),
+)
+async def read_peaks(call: Call) -> schemas.PeaksOut:
+    drawn = await call.services.library.peaks(call.subject)
+    return schemas.PeaksOut(step_s=drawn.step_s, peaks=drawn.peaks)

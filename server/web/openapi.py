@@ -1,0 +1,129 @@
+"""OpenAPI 3.1, made from the declared routes."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from server import __version__
+from server.accounts.gate import RULES, Rule
+from server.web.routing import Route
+
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "RFC 9457 problem details.",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What happened, for a person."},
+        "code": {"type": "string", "description": "What happened, for a program; stable."},
+        "request_id": {"type": "string"},
+    },
+}
+
+
+def errors_of(route: Route) -> list[int]:
+    """Every status of a problem that a route may answer with."""
+    codes = {421, *route.errors}
+    if RULES[route.action] is not Rule.EVERYBODY:
+        codes |= {401, 403}
+    if route.query is not None or route.accepts is not None:
+        codes.add(400)
+    if route.accepts is not None:
+        codes |= {408, 413, 415}
+    if "{" in route.path:
+        codes.add(404)
+    return sorted(codes)
+
+
+def document(routes: list[Route]) -> dict[str, Any]:
+    """The whole API as an OpenAPI document."""
+    shown = [route for route in routes if route.documented]
+    models = sorted(
+        {model for route in shown for model in (route.body, route.answer) if model}, key=lambda m: m.__name__
+    )
+    template = "#/components/schemas/{model}"
+    _, definitions = models_json_schema([(model, "serialization") for model in models], ref_template=template)
+    paths: dict[str, Any] = {}
+    for route in shown:
+        paths.setdefault(plain(route.path), {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Clearcast",
+            "version": __version__,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {"schemas": {**definitions["$defs"], "Problem": PROBLEM}},
+    }
+
+
+def plain(path: str) -> str:
+    return re.sub(r"\{(\w+):[^}]*\}", r"{\1}", path)
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": route.summary,
+        "operationId": _operation_id(route),
+        "tags": [route.tag],
+        "x-action": route.action.value,
+        "responses": {str(route.status): _success(route)},
+    }
+    for status in errors_of(route):
+        operation["responses"][str(status)] = {
+            "description": HTTPStatus(status).phrase,
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    parameters = [*_path_parameters(route), *_query_parameters(route.query)]
+    if parameters:
+        operation["parameters"] = parameters
+    if route.accepts is not None:
+        sound = {"format": "binary"} if route.accepts.startswith("audio/") else {}
+        schema = _reference(route.body) if route.body is not None else {"type": "string", **sound}
+        operation["requestBody"] = {"required": True, "content": {route.accepts: {"schema": schema}}}
+    return operation
+
+
+def _operation_id(route: Route) -> str:
+    # The four OPTIONS routes share one handler; the address tells them apart.
+    name = route.handler.__name__.strip("_")
+    return name if route.method != "OPTIONS" else name + re.sub(r"\W+", "_", plain(route.path)).rstrip("_")
+
+
+def _success(route: Route) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
+    if route.media_type is not None and route.status not in (101, 204):
+        schema = _reference(route.answer) if route.answer is not None else {"type": "string"}
+        response["content"] = {route.media_type: {"schema": schema}}
+    return response
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    names = re.findall(r"\{(\w+)\}", plain(route.path))
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+
+
+def _query_parameters(model: type[BaseModel] | None) -> list[dict[str, Any]]:
+    if model is None:
+        return []
+    schema = model.model_json_schema()
+    parameters = []
+    for name, field in schema.get("properties", {}).items():
+        described = {key: value for key, value in field.items() if key not in ("title", "description")}
+        parameter: dict[str, Any] = {"name": name, "in": "query", "required": False, "schema": described}
+        if "description" in field:
+            parameter["description"] = field["description"]
+        parameters.append(parameter)
+    return parameters

@@ -1,0 +1,80 @@
+"""The page and its files."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import mimetypes
+from pathlib import Path
+
+from aiohttp import web
+
+import server
+from server.accounts import Action
+from server.errors import NotFound
+from server.web.routing import Call, RouteTable
+
+TYPES = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".webmanifest": "application/manifest+json",
+    ".svg": "image/svg+xml",
+}
+
+table = RouteTable("pages")
+
+
+@functools.cache
+def static_dir() -> Path:
+    """The folder of the page: inside the package once installed, beside it in the repository."""
+    package = Path(server.__file__).parent
+    installed = package / "static"
+    return installed if installed.is_dir() else package.parent / "static"
+
+
+async def page(call: Call) -> web.StreamResponse:
+    """Every address of the page is the same document; the page reads the address."""
+    return _file(static_dir() / "index.html")
+
+
+for _path in ("/", "/live", "/listen/{slug}", "/recordings", "/recordings/{id}"):
+    table.route("GET", _path, Action.VIEW_PAGE, "The page", produces="text/html", documented=False)(page)
+
+
+@table.route(
+    "GET", "/static/{path:.+}", Action.VIEW_PAGE, "A file of the page", produces="*/*", errors=(404,), documented=False
+)
+async def asset(call: Call) -> web.StreamResponse:
+    return _file(await asyncio.to_thread(_find, static_dir(), call.path("path")))
+
+
+@table.route("GET", "/favicon.ico", Action.VIEW_PAGE, "The icon", produces="image/svg+xml", documented=False)
+async def icon(call: Call) -> web.StreamResponse:
+    return _file(static_dir() / "favicon.svg")
+
+
+def not_found() -> web.FileResponse:
+    """The page too, with the status of what is not there; the page says so in words."""
+    return _file(static_dir() / "index.html", status=404)
+
+
+def _find(root: Path, name: str) -> Path:
+    missing = NotFound("There is no such file.")
+    if "\0" in name:
+        raise missing
+    root = root.resolve()
+    try:
+        path = (root / name).resolve()
+        if path.is_relative_to(root) and path.is_file():
+            return path
+    except OSError:  # longer than a name can be
+        raise missing from None
+    raise missing
+
+
+def _file(path: Path, status: int = 200) -> web.FileResponse:
+    # Nothing is built, so names carry no version: browsers ask again, and mostly hear "not modified".
+    kind = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    if kind.startswith("text/") or kind.endswith("json"):
+        kind += "; charset=utf-8"
+    return web.FileResponse(path, status=status, headers={"Content-Type": kind, "Cache-Control": "no-cache"})

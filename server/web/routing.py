@@ -1,0 +1,202 @@
+"""A route is declared once; access, OpenAPI and the documentation follow from the declaration."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from server.accounts import Action, Actor, Resource, authorise
+from server.errors import ClearcastError, InvalidRequest, TooLarge, UnsupportedType
+from server.web.services import SERVICES, Services
+
+SDP_LIMIT = 64 * 1024
+"""Bytes of a session description or of a fragment of one."""
+
+BODY_TIMEOUT = 30.0
+"""Seconds that a body may take to come."""
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+@dataclass
+class Call:
+    """One request on its way through a route."""
+
+    request: web.Request
+    services: Services
+    actor: Actor
+    subject: Any = None
+    """What the route's loader found."""
+    checked_query: BaseModel | None = None
+    checked_body: BaseModel | None = None
+    text: str = ""
+    """The body of a route that takes text."""
+    data: bytes = b""
+    """The body of a route that takes sound."""
+
+    def path(self, name: str) -> str:
+        """A part of the address."""
+        return self.request.match_info[name]
+
+    def query(self, model: type[ModelT]) -> ModelT:
+        """The checked query, of the model that the route declares."""
+        assert isinstance(self.checked_query, model)
+        return self.checked_query
+
+    def body(self, model: type[ModelT]) -> ModelT:
+        """The checked body, of the model that the route declares."""
+        assert isinstance(self.checked_body, model)
+        return self.checked_body
+
+
+Handler = Callable[[Call], Awaitable[BaseModel | web.StreamResponse | None]]
+Loader = Callable[[Call], Awaitable[Resource]]
+
+
+async def nothing(call: Call) -> Resource:
+    """For routes about nothing in particular."""
+    return Resource("page")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One way in.
+
+    `resource` loads what the action is done to (and leaves it in `call.subject`); `accepts` is the body's content
+    type where there is a body; `answer` the model of the response, None where `produces` is not JSON.
+    """
+
+    method: str
+    path: str
+    action: Action
+    summary: str
+    handler: Handler
+    resource: Loader = nothing
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    accepts: str | None = None
+    answer: type[BaseModel] | None = None
+    status: int = 200
+    produces: str | None = None
+    errors: tuple[int, ...] = ()
+    tag: str = "other"
+    limit: int | None = None
+    """Bytes of the body, where it is less than the setting allows."""
+    documented: bool = True
+
+    @property
+    def media_type(self) -> str | None:
+        return self.produces or ("application/json" if self.answer is not None else None)
+
+
+ROUTES = web.AppKey("routes", list[Route])
+
+
+@dataclass
+class RouteTable:
+    """The routes of one part of the API; `route` is the decorator that adds one."""
+
+    tag: str
+    routes: list[Route] = field(default_factory=list)
+
+    def route(
+        self, method: str, path: str, action: Action, summary: str, **declared: Any
+    ) -> Callable[[Handler], Handler]:
+        def add(handler: Handler) -> Handler:
+            if declared.get("body") is not None:
+                declared.setdefault("accepts", "application/json")
+            self.routes.append(
+                Route(
+                    method=method, path=path, action=action, summary=summary, handler=handler, tag=self.tag, **declared
+                )
+            )
+            return handler
+
+        return add
+
+
+async def dispatch(route: Route, request: web.Request) -> web.StreamResponse:
+    """Authorise, check, handle, answer: the same for every route."""
+    services = request.app[SERVICES]
+    call = Call(request, services, services.actor)
+    authorise(call.actor, route.action, await _resource(route, call))
+    if route.query is not None:
+        call.checked_query = _checked(route.query, dict(request.query))
+    if route.accepts is not None:
+        await _read(route, call)
+    result = await route.handler(call)
+    if isinstance(result, web.StreamResponse):
+        return result
+    if result is None:
+        return web.Response(status=route.status if route.status != 200 else 204)
+    return web.Response(status=route.status, body=result.model_dump_json().encode(), content_type="application/json")
+
+
+async def _resource(route: Route, call: Call) -> Resource:
+    # Whoever may not do the action at all learns nothing about what exists.
+    if route.resource is not nothing:
+        authorise(call.actor, Action.LIST_CHANNELS, Resource("server"))
+    return await route.resource(call)
+
+
+async def _read(route: Route, call: Call) -> None:
+    assert route.accepts is not None
+    if call.request.content_type != route.accepts:
+        raise UnsupportedType(f"The body must be {route.accepts}.")
+    body = await read_body(call.request, route.limit or call.services.settings.max_body_kb * 1024)
+    if route.accepts.startswith("audio/"):
+        call.data = body
+        return
+    if route.body is None:
+        try:
+            call.text = body.decode("utf-8")
+        except UnicodeDecodeError:
+            raise InvalidRequest("The body is not UTF-8 text.") from None
+        return
+    try:
+        values = json.loads(body)
+    except (ValueError, RecursionError):
+        raise InvalidRequest("The body is not valid JSON.", code="invalid-json") from None
+    call.checked_body = _checked(route.body, values)
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """The whole body.
+
+    Raises TooLarge as soon as it is known to be over `limit` bytes, InvalidRequest when it cannot be unpacked,
+    ClearcastError "too-slow" when it does not come.
+    """
+    message = f"The body is larger than {limit // 1024} kB."
+    if (request.content_length or 0) > limit:
+        raise TooLarge(message)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > limit:
+                    raise TooLarge(message)
+    except TimeoutError:
+        raise ClearcastError(f"The body did not come within {BODY_TIMEOUT:.0f} seconds.", code="too-slow") from None
+    except web.RequestPayloadError:
+        raise InvalidRequest("The body is not what its Content-Encoding says.") from None
+    return bytes(body)
+
+
+def _checked(model: type[BaseModel], values: Any) -> BaseModel:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise InvalidRequest("; ".join(_mistake(item) for item in error.errors()[:5])) from None
+
+
+def _mistake(item: Any) -> str:
+    place = ".".join(str(part) for part in item["loc"])[:80]
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message

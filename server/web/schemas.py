@@ -1,0 +1,253 @@
+"""What goes in and out of the API, as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    field_validator,
+)
+
+from server.clock import iso
+from server.rooms.messages import MAX_TITLE
+from server.store.ids import SLUG
+
+Moment = Annotated[datetime, PlainSerializer(iso, return_type=str)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TITLE)]
+Live = Literal["active", "bypassed"]
+Strength = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def printable(text: str) -> str:
+    """Refuses what no title contains: control characters, and halves of characters that JSON can smuggle in."""
+    if any(ord(letter) < 32 or 0xD800 <= ord(letter) < 0xE000 or ord(letter) == 127 for letter in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+class Request(BaseModel):
+    """A body or a query: unknown names are mistakes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Me(BaseModel):
+    """Who the page belongs to."""
+
+    id: str
+    name: str
+    channel: str = Field(description="Address of the channel that this person publishes on by default.")
+
+
+class IceServerOut(BaseModel):
+    """A STUN or TURN server, as RTCPeerConnection takes it."""
+
+    # What is not there must be left out: null would become the text "null".
+
+    urls: str = Field(description="An address, `stun:host:port` or `turn:host:port`.")
+    username: str | None = Field(None, exclude_if=lambda value: value is None, description="Left out where none.")
+    credential: str | None = Field(None, exclude_if=lambda value: value is None, description="Left out where none.")
+
+
+class DenoiseOut(BaseModel):
+    """The denoiser of this machine."""
+
+    state: str = Field(description="off, starting, ready or degraded.")
+    engine: str | None
+    device: str
+    detail: str = Field(description="What a person should know; empty while all is well.")
+    runtime: str = Field("", description="How the engine is run; empty while unknown.")
+    streams_realtime: int | None = Field(None, description="Streams measured to keep their deadline on this machine.")
+
+
+class Config(BaseModel):
+    """What a page must know before it goes live."""
+
+    version: str
+    ice_servers: list[IceServerOut]
+    denoise: DenoiseOut
+    record_default: bool
+    max_title: int
+    secure: bool = Field(description="Whether the server itself speaks TLS.")
+    reconnect_s: int
+
+
+class StreamChannel(BaseModel):
+    id: str
+    slug: str
+    name: str
+
+
+class StreamDenoise(BaseModel):
+    mode: str = Field(description="absent, active or bypassed.")
+    engine: str | None
+    state: str = Field(description="ok, starting, degraded or off.")
+    detail: str
+    strength: float = Field(1.0, description="0, the original, to 1, only the voice.")
+    post_filter: bool = False
+
+
+class StreamRecording(BaseModel):
+    on: bool
+    id: str | None
+    detail: str
+
+
+class StreamOut(BaseModel):
+    """One broadcast."""
+
+    id: str
+    channel: StreamChannel
+    host: str
+    title: str
+    state: str = Field(description="connecting, live, reconnecting or ended.")
+    started_at: Moment
+    ended_at: Moment | None
+    end_reason: str
+    duration_s: float
+    listeners: int
+    listeners_peak: int
+    reconnect_by: Moment | None
+    denoise: StreamDenoise
+    recording: StreamRecording
+    sources: list[str]
+    you_own: bool
+
+
+class ChannelOut(BaseModel):
+    """The lasting address of a person's broadcasts."""
+
+    id: str
+    slug: str
+    name: str
+    host: str
+    whip_url: str
+    whep_url: str
+    listen_path: str
+    stream: StreamOut | None
+
+
+class RecordingChannel(BaseModel):
+    slug: str
+    name: str
+
+
+class RecordingOut(BaseModel):
+    """What was kept of a stream."""
+
+    id: str
+    stream_id: str
+    title: str
+    host: str
+    channel: RecordingChannel
+    created_at: Moment
+    duration_s: float
+    size_bytes: int
+    state: str = Field(description="recording, finishing, ready, recovered or failed.")
+    detail: str = Field(description="Why it failed or stopped by itself; else empty.")
+    audio_url: str
+    raw_url: str | None
+    download_url: str
+    peaks_url: str
+
+
+class PeaksOut(BaseModel):
+    """The loudest sample, 0 to 1, of each step."""
+
+    step_s: float
+    peaks: list[float]
+
+
+class ChannelList(BaseModel):
+    items: list[ChannelOut]
+    total: int
+    next: str | None
+
+
+class StreamList(BaseModel):
+    items: list[StreamOut]
+    total: int
+    next: str | None
+
+
+class RecordingList(BaseModel):
+    items: list[RecordingOut]
+    total: int
+    next: str | None
+
+
+class PageQuery(Request):
+    limit: int = Field(50, ge=1, le=100, description="Most items of a page, 1 to 100.")
+    cursor: str | None = Field(None, max_length=200, description="`next` of the page before.")
+
+
+class StreamQuery(PageQuery):
+    state: Literal["live"] | None = Field(None, description="`live` for streams that are live or reconnecting.")
+
+
+class AudioQuery(Request):
+    version: Literal["clean", "raw"] = Field("clean", description="`raw` is the sound before the denoiser, if kept.")
+    download: bool = Field(False, description="Send a file name along, so that browsers save it.")
+
+
+class NewChannel(Request):
+    name: Text
+    slug: str | None = Field(None, description="Letters a to z, digits and hyphens; made from the name when left out.")
+
+    _name = field_validator("name")(printable)
+
+    @field_validator("slug")
+    @classmethod
+    def _slug(cls, value: str | None) -> str | None:
+        if value is not None and not SLUG.fullmatch(value):
+            raise ValueError("must be 1 to 40 letters a to z, digits and hyphens, with no hyphen at either end")
+        return value
+
+
+class StreamPatch(Request):
+    title: Text | None = None
+    denoise: Live | None = None
+    denoise_strength: Strength | None = Field(None, description="0, the original, to 1, only the voice.")
+    post_filter: bool | None = Field(None, description="Whether what is left of the noise is attenuated a bit more.")
+    recording: bool | None = None
+
+    _title = field_validator("title")(lambda value: value if value is None else printable(value))
+
+
+class RecordingPatch(Request):
+    title: Text
+
+    _title = field_validator("title")(printable)
+
+
+class PublishQuery(BaseModel):
+    """Publishing software appends parameters of its own; they are ignored."""
+
+    title: Text | None = Field(None, description="Title of a new stream.")
+    denoise: Literal["active", "bypassed", "absent"] | None = Field(
+        None,
+        description="`active` (when left out), `bypassed` to begin with the original sound, "
+        "`absent` for the least delay: it cannot be switched on later.",
+    )
+    denoise_strength: Strength | None = Field(None, description="0, the original, to 1, only the voice.")
+    record: bool | None = Field(None, description="Whether it is recorded; the server's setting when left out.")
+
+    _title = field_validator("title")(lambda value: value if value is None else printable(value))
+
+
+class Component(BaseModel):
+    state: str = Field(description="ok, off, starting, degraded or failed.")
+    detail: str = ""
+
+
+class Health(BaseModel):
+    """`ok`, `degraded` (works, with something missing) or `failed`."""
+
+    status: str
+    components: dict[str, Component] = {}

@@ -1,0 +1,66 @@
+"""All routes, and the aiohttp application that carries them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from server.web import middleware, pages
+from server.web.handlers import about, channels, events, health, recordings, signalling, sound_check, streams
+from server.web.routing import ROUTES as ROUTES_KEY
+from server.web.routing import Route, dispatch
+from server.web.services import SERVICES, Services
+
+TABLES = (
+    about.table,
+    channels.table,
+    streams.table,
+    recordings.table,
+    sound_check.table,
+    signalling.table,
+    events.table,
+    health.table,
+    pages.table,
+)
+ROUTES: list[Route] = [route for part in TABLES for route in part.routes]
+
+
+class _NotOurFault(logging.Filter):
+    """Requests that are no HTTP are answered with 400; a traceback for each would bury the log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+logging.getLogger("aiohttp.server").addFilter(_NotOurFault())
+
+
+def make_app(services: Services) -> web.Application:
+    """The application; `services` are closed by whoever made them."""
+    app = web.Application(
+        middlewares=[middleware.identify, middleware.explain, middleware.guard],
+        client_max_size=services.settings.max_body_kb * 1024,
+    )
+    app[SERVICES] = services
+    app[ROUTES_KEY] = ROUTES
+    app.on_response_prepare.append(middleware.add_headers)
+    app.on_shutdown.append(_say_goodbye)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, _handler(route))
+        if route.method == "GET" and route.path != "/api/v1/events" and not route.path.startswith("/whip"):
+            app.router.add_route("HEAD", route.path, _handler(route))
+    return app
+
+
+async def _say_goodbye(app: web.Application) -> None:
+    await events.say_goodbye(app[SERVICES])
+
+
+def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await dispatch(route, request)
+
+    return handle

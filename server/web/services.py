@@ -1,0 +1,99 @@
+"""What the routes work with, put together by `server.app`."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from aiohttp import web
+
+from server.accounts.gate import Actor, local_actor
+from server.audio.frame import Samples
+from server.backplane import EventHub
+from server.clock import Clock
+from server.config import Settings
+from server.inference.lane import DenoiserStatus
+from server.recordings.journal import Journal
+from server.recordings.library import Library
+from server.rooms.messages import ListenGrant, PeerAnswer, PublishGrant, StreamChange, StreamInfo
+from server.store.records import Channel
+from server.store.store import Store
+from server.web.allowance import Allowance
+
+
+class Media(Protocol):
+    """The commands of the media host that routes send."""
+
+    async def publish(self, offer: str, grant: PublishGrant) -> PeerAnswer: ...
+
+    async def listen(self, offer: str, grant: ListenGrant) -> PeerAnswer: ...
+
+    async def trickle(self, peer_id: str, fragment: str) -> None: ...
+
+    async def remove(self, peer_id: str, reason: str) -> None: ...
+
+    async def end(self, stream_id: str, reason: str) -> None: ...
+
+    async def update(self, stream_id: str, change: StreamChange) -> StreamInfo: ...
+
+    def streams(self) -> list[StreamInfo]: ...
+
+    def stream(self, stream_id: str) -> StreamInfo | None: ...
+
+    def live_on(self, channel_id: str) -> StreamInfo | None: ...
+
+
+class SoundCheck(Protocol):
+    """Takes the noise out of a short piece of audio, beside what is live."""
+
+    async def clean(self, samples: Samples) -> Samples: ...
+
+
+class Denoise(Protocol):
+    """What the pages are told about the denoiser."""
+
+    @property
+    def status(self) -> DenoiserStatus: ...
+
+
+@dataclass
+class Services:
+    """Everything a route may need. One object per server, never global."""
+
+    settings: Settings
+    clock: Clock
+    media: Media
+    denoise: Denoise
+    sound_check: SoundCheck
+    hub: EventHub
+    store: Store
+    journal: Journal
+    library: Library
+    default_channel: Channel
+    secure: bool = False
+    """Whether the server itself speaks TLS."""
+    sockets: set[web.WebSocketResponse] = field(default_factory=set)
+    """Event sockets that are open."""
+    session_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    """Signs the addresses of WHIP and WHEP sessions; sessions end with the process, and so does it."""
+    sound_checks: Allowance = field(default_factory=lambda: Allowance(12, 60.0))
+    """Sound checks a minute, by address."""
+    actor: Actor = field(default_factory=local_actor)
+    """Everybody, until there are accounts."""
+    channels: dict[str, Channel] = field(default_factory=dict)
+    """By id, of every channel that was live since the start."""
+
+    def stream(self, stream_id: str) -> StreamInfo | None:
+        """A stream of which more is known than the database says: one that is live, or has just ended."""
+        return self.media.stream(stream_id) or self.journal.ends().get(stream_id)
+
+    async def channel(self, channel_id: str) -> Channel:
+        """A channel by id, from memory after the first time. Raises NotFound."""
+        known = self.channels.get(channel_id)
+        if known is None:
+            known = self.channels[channel_id] = await self.store.channel(channel_id)
+        return known
+
+
+SERVICES = web.AppKey("services", Services)

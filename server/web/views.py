@@ -1,0 +1,120 @@
+"""What the server holds, as the API shows it."""
+
+from __future__ import annotations
+
+from server.accounts import Actor
+from server.clock import HOP, SAMPLE_RATE
+from server.inference.lane import DenoiserStatus
+from server.rooms.messages import StreamInfo, StreamState
+from server.store.records import Channel, Recording, RecordingState, StoredStream
+from server.web import schemas
+from server.web.services import Services
+
+
+def seconds(length: int) -> float:
+    """Samples at 48 kHz as seconds, to the hop."""
+    return round(length // HOP * HOP / SAMPLE_RATE, 2)
+
+
+def live_stream(stream: StreamInfo, channel: Channel, actor: Actor) -> schemas.StreamOut:
+    """A stream that the media host holds."""
+    return schemas.StreamOut(
+        id=stream.id,
+        channel=schemas.StreamChannel(id=channel.id, slug=channel.slug, name=channel.name),
+        host=stream.host_name,
+        title=stream.title,
+        state=stream.state.value,
+        started_at=stream.started_at,
+        ended_at=stream.ended_at,
+        end_reason=stream.end_reason,
+        duration_s=seconds(stream.position),
+        listeners=stream.listeners,
+        listeners_peak=stream.listeners_peak,
+        reconnect_by=stream.reconnect_by,
+        denoise=schemas.StreamDenoise(
+            mode=stream.denoise.mode.value,
+            engine=stream.denoise.engine,
+            state=stream.denoise.state,
+            detail=stream.denoise.detail,
+            strength=stream.denoise.strength,
+            post_filter=stream.denoise.post_filter,
+        ),
+        recording=schemas.StreamRecording(
+            on=stream.recording.on, id=stream.recording.id, detail=stream.recording.detail
+        ),
+        sources=stream.sources,
+        you_own=stream.principal == actor.id,
+    )
+
+
+def past_stream(stream: StoredStream, channel: Channel, actor: Actor) -> schemas.StreamOut:
+    """A stream that only the database knows; whatever was written last, it is over."""
+    return schemas.StreamOut(
+        id=stream.id,
+        channel=schemas.StreamChannel(id=channel.id, slug=channel.slug, name=channel.name),
+        host=stream.host,
+        title=stream.title,
+        state=StreamState.ENDED.value,
+        started_at=stream.started_at,
+        ended_at=stream.ended_at,
+        end_reason=stream.end_reason,
+        duration_s=seconds(stream.length),
+        listeners=0,
+        listeners_peak=stream.listeners_peak,
+        reconnect_by=None,
+        denoise=schemas.StreamDenoise(mode=stream.denoise_mode, engine=stream.denoise_engine, state="off", detail=""),
+        recording=schemas.StreamRecording(on=False, id=stream.id if stream.recorded else None, detail=""),
+        sources=["main"],
+        you_own=stream.owner == actor.id,
+    )
+
+
+async def stream_on(services: Services, stream: StreamInfo) -> schemas.StreamOut:
+    """A live stream together with its channel."""
+    return live_stream(stream, await services.channel(stream.channel_id), services.actor)
+
+
+def channel(item: Channel, stream: StreamInfo | None, actor: Actor) -> schemas.ChannelOut:
+    return schemas.ChannelOut(
+        id=item.id,
+        slug=item.slug,
+        name=item.name,
+        host=item.host,
+        whip_url=f"/whip/{item.slug}",
+        whep_url=f"/whep/{item.slug}",
+        listen_path=f"/listen/{item.slug}",
+        stream=live_stream(stream, item, actor) if stream is not None else None,
+    )
+
+
+def recording(item: Recording, live: StreamInfo | None = None) -> schemas.RecordingOut:
+    """A recording; `live` is its stream while that goes on, for the length so far."""
+    base = f"/api/v1/recordings/{item.id}"
+    length = live.position if live is not None and item.state == RecordingState.RECORDING else item.length
+    return schemas.RecordingOut(
+        id=item.id,
+        stream_id=item.stream_id,
+        title=item.title,
+        host=item.host,
+        channel=schemas.RecordingChannel(slug=item.channel_slug, name=item.channel_name),
+        created_at=item.created_at,
+        duration_s=seconds(length),
+        size_bytes=item.size_bytes,
+        state=item.state,
+        detail=item.detail,
+        audio_url=f"{base}/audio",
+        raw_url=f"{base}/audio?version=raw" if item.has_raw else None,
+        download_url=f"{base}/audio?download=1",
+        peaks_url=f"{base}/peaks",
+    )
+
+
+def denoise(status: DenoiserStatus) -> schemas.DenoiseOut:
+    return schemas.DenoiseOut(
+        state=status.state,
+        engine=status.engine,
+        device=status.device,
+        detail=status.detail,
+        runtime=status.runtime,
+        streams_realtime=status.streams_realtime,
+    )

@@ -1,0 +1,137 @@
+/**
+ * What WHIP (RFC 9725) and WHEP share: offer, answer, trickled candidates, goodbye.
+ */
+
+import { request } from "./api.js";
+
+const GATHER_MS = 1000;
+const GOODBYE_MS = 1000;
+const FRAGMENT = "application/trickle-ice-sdpfrag";
+
+/**
+ * @typedef {object} Session
+ * @property {RTCPeerConnection} connection
+ * @property {string} resource the address that PATCH and DELETE go to
+ * @property {string | null} streamId
+ */
+
+/**
+ * Wait until candidates are gathered, or long enough: the rest is trickled.
+ * @param {RTCPeerConnection} connection
+ */
+function gathered(connection) {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      resolve(undefined);
+    };
+    const timer = setTimeout(done, GATHER_MS);
+    connection.addEventListener("icegatheringstatechange", () => {
+      if (connection.iceGatheringState === "complete") done();
+    });
+    if (connection.iceGatheringState === "complete") done();
+  });
+}
+
+/**
+ * @param {RTCPeerConnection} connection
+ * @param {RTCIceCandidate[]} candidates
+ * @param {boolean} end
+ * @returns {string} RFC 8840
+ */
+export function iceFragment(connection, candidates, end) {
+  const sdp = connection.localDescription?.sdp ?? "";
+  const line = (/** @type {string} */ name) => sdp.match(new RegExp(`^a=${name}:.*$`, "m"))?.[0];
+  const media = sdp.match(/^m=.*$/m)?.[0];
+  const rows = [line("ice-ufrag"), line("ice-pwd"), media, line("mid"), ...candidates.map((one) => `a=${one.candidate}`)];
+  if (end) rows.push("a=end-of-candidates");
+  return `${rows.filter(Boolean).join("\r\n")}\r\n`;
+}
+
+/**
+ * Send candidates that came after the offer had gone.
+ * @param {RTCPeerConnection} connection
+ * @param {string} resource
+ * @param {string | null} etag
+ */
+function trickle(connection, resource, etag) {
+  /** @type {RTCIceCandidate[]} */
+  let waiting = [];
+  const send = async (/** @type {boolean} */ end) => {
+    const body = iceFragment(connection, waiting, end);
+    waiting = [];
+    const headers = { "Content-Type": FRAGMENT, ...(etag ? { "If-Match": etag } : {}) };
+    // A candidate that cannot be told is one way less to connect, not an error of its own.
+    await request(resource, { method: "PATCH", headers, body }).catch(() => undefined);
+  };
+  connection.addEventListener("icecandidate", ({ candidate }) => {
+    if (candidate?.candidate) waiting.push(candidate);
+    else if (candidate === null && waiting.length > 0) void send(true);
+  });
+}
+
+/**
+ * Offer what `connection` holds to a WHIP or WHEP endpoint and take its answer.
+ * @param {RTCPeerConnection} connection
+ * @param {string} url
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Session>} fails with an `ApiError`
+ */
+export async function connect(connection, url, signal) {
+  await connection.setLocalDescription(await connection.createOffer());
+  await gathered(connection);
+  const complete = connection.iceGatheringState === "complete";
+  const response = await request(url, {
+    method: "POST",
+    headers: { "Content-Type": "application/sdp", Accept: "application/sdp" },
+    body: connection.localDescription?.sdp ?? "",
+    ...(signal ? { signal } : {}),
+  });
+  const resource = new URL(response.headers.get("Location") ?? "", response.url).href;
+  if (!complete) trickle(connection, resource, response.headers.get("ETag"));
+  await connection.setRemoteDescription({ type: "answer", sdp: await response.text() });
+  return { connection, resource, streamId: response.headers.get("Clearcast-Stream") };
+}
+
+/**
+ * Tell the other side goodbye; this outlives the page.
+ * @param {Session} session
+ * @returns {Promise<unknown>} never fails: a peer that is not told goodbye is missed soon enough
+ */
+export function leave(session) {
+  return request(session.resource, { method: "DELETE", keepalive: true }).catch(() => undefined);
+}
+
+/** @param {Session} session */
+export async function disconnect(session) {
+  const told = leave(session);
+  // Told first, closed then: a connection that closes unannounced looks like a loss.
+  await Promise.race([told, new Promise((resolve) => setTimeout(resolve, GOODBYE_MS))]);
+  session.connection.close();
+}
+
+/**
+ * @param {RTCPeerConnection} connection
+ * @param {number} patienceMs how long "disconnected" may last
+ * @param {AbortSignal} [signal] ends the waiting
+ * @returns {Promise<void>} when the connection is beyond hope
+ */
+export function broken(connection, patienceMs, signal) {
+  return new Promise((resolve) => {
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
+    const finish = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    const look = () => {
+      const state = connection.connectionState;
+      clearTimeout(timer);
+      if (state === "failed" || state === "closed") finish();
+      else if (state !== "connected") timer = setTimeout(finish, state === "disconnected" ? patienceMs : 15_000);
+    };
+    connection.addEventListener("connectionstatechange", look);
+    signal?.addEventListener("abort", finish);
+    look();
+  });
+}

@@ -1,0 +1,209 @@
+/**
+ * The one player of the page: a channel live over WHEP, or a recording. It plays on while one moves around.
+ */
+
+import { byId } from "../dom.js";
+import { Emitter } from "../emitter.js";
+import { recall, remember } from "../settings.js";
+import { store } from "../store.js";
+import { Listener } from "../whep.js";
+
+/**
+ * @typedef {{ kind: "live", channel: import("../types.js").Channel }} LiveSource
+ * @typedef {{ kind: "recording", recording: import("../types.js").Recording }} RecordingSource
+ * @typedef {LiveSource | RecordingSource} Source
+ */
+
+/** @param {Source} source */
+export const keyOf = (source) => (source.kind === "live" ? `live:${source.channel.slug}` : `recording:${source.recording.id}`);
+
+export class Player extends Emitter {
+  constructor() {
+    super();
+    this.audio = /** @type {HTMLAudioElement} */ (byId("sound"));
+    /** What plays, or would at a press. @type {Source | null} */
+    this.source = null;
+    /** Whether the person wants to hear it. */
+    this.wanted = false;
+    /** Whether the browser wants a press before it plays. */
+    this.blocked = false;
+    this.failed = "";
+    /** @type {Listener | null} */
+    this.listener = null;
+    this.volume = recall("volume", 1);
+    this.speed = 1;
+    this.audio.volume = this.volume;
+    /** iPhones leave the volume to their buttons. */
+    this.hasVolume = Math.abs(this.audio.volume - this.volume) < 0.01;
+    this.probeVolume();
+    for (const type of ["play", "pause", "playing", "waiting", "timeupdate", "durationchange", "seeked", "ratechange"]) {
+      this.audio.addEventListener(type, () => this.changed());
+    }
+    this.audio.addEventListener("ended", () => this.pause());
+    this.audio.addEventListener("error", () => this.onError());
+    document.addEventListener("visibilitychange", () => this.onVisible());
+    store.watch(() => this.changed());
+  }
+
+  probeVolume() {
+    this.audio.volume = 0.5;
+    this.hasVolume = this.audio.volume === 0.5;
+    this.audio.volume = this.volume;
+  }
+
+  /** Show something to play, unless something else is being heard. @param {Source} source */
+  offer(source) {
+    if (this.source && (this.wanted || keyOf(this.source) === keyOf(source))) return;
+    this.load(source);
+    this.changed();
+  }
+
+  /** @param {Source} source @returns {boolean} whether this is what the player holds */
+  holds(source) {
+    return this.source !== null && keyOf(this.source) === keyOf(source);
+  }
+
+  /** @param {Source} source @param {number} [at] seconds */
+  async play(source, at) {
+    if (!this.holds(source)) this.load(source);
+    if (at !== undefined) this.seek(at);
+    this.wanted = true;
+    this.failed = "";
+    if (source.kind === "live" && !this.listener) this.connect(source.channel);
+    await this.sound();
+  }
+
+  async toggle() {
+    if (this.wanted && !this.blocked) this.pause();
+    else if (this.source) await this.play(this.source);
+  }
+
+  pause() {
+    this.wanted = false;
+    this.blocked = false;
+    if (this.source?.kind === "live") this.disconnect();
+    this.audio.pause();
+    this.changed();
+  }
+
+  /** Let go of it: the dock leaves. */
+  close() {
+    this.pause();
+    this.unload();
+    this.source = null;
+    this.changed();
+  }
+
+  /** @param {Source} source */
+  load(source) {
+    this.pause();
+    this.unload();
+    this.source = source;
+    this.failed = "";
+    if (source.kind === "recording") {
+      this.audio.src = source.recording.audio_url;
+      this.audio.playbackRate = this.speed;
+    }
+  }
+
+  unload() {
+    this.disconnect();
+    this.audio.removeAttribute("src");
+    this.audio.srcObject = null;
+    this.audio.load();
+  }
+
+  /** @param {import("../types.js").Channel} channel */
+  connect(channel) {
+    const live = () => store.ofChannel(channel.slug)?.state === "live";
+    const listener = new Listener(channel.whep_url, store.config?.ice_servers ?? [], live);
+    this.listener = listener;
+    // Phones allow sound only to an element that was started by a press, and the sound comes later than the press:
+    // so an empty stream starts now; the element may then play whatever connections bring.
+    /** @type {MediaStream} */
+    let heard = new MediaStream();
+    this.audio.srcObject = heard;
+    listener.watch(() => {
+      if (this.listener !== listener) return;
+      if (listener.media && listener.media !== heard) {
+        heard = listener.media;
+        this.audio.srcObject = heard;
+        void this.sound();
+      }
+      this.changed();
+    });
+    void listener.run();
+  }
+
+  disconnect() {
+    this.listener?.stop();
+    this.listener = null;
+    this.audio.srcObject = null;
+  }
+
+  /** Let the element play, if the browser does. */
+  async sound() {
+    if (!this.audio.srcObject && !this.audio.getAttribute("src")) return this.changed();
+    try {
+      await this.audio.play();
+      this.blocked = false;
+    } catch (error) {
+      this.blocked = error instanceof DOMException && error.name === "NotAllowedError";
+    }
+    return this.changed();
+  }
+
+  onVisible() {
+    // Telephones stop the sound of hidden pages, or after a call; nobody should have to press again.
+    if (document.visibilityState === "visible" && this.wanted && this.audio.paused) void this.sound();
+  }
+
+  onError() {
+    if (this.source?.kind !== "recording" || !this.audio.getAttribute("src")) return;
+    this.failed = "This recording cannot be played right now. Try again, or download it.";
+    this.wanted = false;
+    this.changed();
+  }
+
+  /** @returns {number} seconds */
+  get duration() {
+    if (this.source?.kind !== "recording") return 0;
+    const known = this.source.recording.duration_s;
+    return Number.isFinite(this.audio.duration) && this.audio.duration > 0 ? this.audio.duration : known;
+  }
+
+  /** @returns {number} seconds */
+  get position() {
+    return this.source?.kind === "recording" ? this.audio.currentTime : 0;
+  }
+
+  /** @param {number} seconds */
+  seek(seconds) {
+    if (this.source?.kind !== "recording") return;
+    this.audio.currentTime = Math.max(0, Math.min(seconds, this.duration));
+    this.changed();
+  }
+
+  /** @param {number} speed */
+  setSpeed(speed) {
+    this.speed = speed;
+    this.audio.playbackRate = speed;
+    this.changed();
+  }
+
+  /** @param {number} volume 0 to 1 */
+  setVolume(volume) {
+    this.volume = volume;
+    this.audio.volume = volume;
+    this.audio.muted = false;
+    remember("volume", volume);
+    this.changed();
+  }
+
+  toggleMute() {
+    this.audio.muted = !this.audio.muted;
+    this.changed();
+  }
+}
+
+export const player = new Player();

@@ -1,0 +1,63 @@
+/** Pages by address, through the history API: following a link does not stop the sound. */
+
+/** @typedef {import("./types.js").View} View */
+/** @typedef {{ pattern: RegExp, view: (part: string) => View | Promise<View> }} Route */
+
+export class Router {
+  /**
+   * @param {HTMLElement} place
+   * @param {Route[]} routes the first that fits; the last is for everything else
+   * @param {(path: string) => void} moved
+   */
+  constructor(place, routes, moved) {
+    this.place = place;
+    this.routes = routes;
+    this.moved = moved;
+    /** @type {View | null} */
+    this.view = null;
+    this.turn = 0;
+  }
+
+  start() {
+    window.addEventListener("popstate", () => void this.show());
+    document.addEventListener("click", (event) => this.click(event));
+    void this.show();
+  }
+
+  /** @param {MouseEvent} event */
+  click(event) {
+    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    const link = event.target instanceof Element ? event.target.closest("a") : null;
+    if (!link || link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
+    if (link.hash || !this.routes.slice(0, -1).some(({ pattern }) => pattern.test(link.pathname))) return;
+    event.preventDefault();
+    this.go(link.pathname);
+  }
+
+  /** @param {string} path */
+  go(path) {
+    if (path !== location.pathname) history.pushState(null, "", path);
+    void this.show(true);
+  }
+
+  /** @param {boolean} [moved] by the person, so the new page takes the focus */
+  async show(moved = false) {
+    const turn = ++this.turn;
+    const path = location.pathname;
+    const route = this.routes.find(({ pattern }) => pattern.test(path)) ?? this.routes[0];
+    if (!route) return;
+    const part = decodeURIComponent(path.match(route.pattern)?.[1] ?? "");
+    const view = await route.view(part);
+    if (turn !== this.turn) return void view.leave?.();
+    this.view?.leave?.();
+    this.view = view;
+    this.place.replaceChildren(view.element);
+    document.title = `${view.title} · Clearcast`;
+    this.moved(path);
+    if (moved) {
+      window.scrollTo(0, 0);
+      this.place.focus({ preventScroll: true });
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,124 @@
+/** What the page knows of the server: who one is, its settings, the streams on air. Kept current by events. */
+
+import { getConfig, getMe } from "./api.js";
+import { Emitter } from "./emitter.js";
+import { Events } from "./events.js";
+
+/** @typedef {import("./types.js").Stream} Stream */
+/** @typedef {import("./types.js").Envelope} Envelope */
+/** @typedef {{ stream: Stream, at: number }} Known a stream and when (`performance.now()`) it was as said */
+
+class Store extends Emitter {
+  constructor() {
+    super();
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    this.events = new Events(`${scheme}://${location.host}/api/v1/events`);
+    /** @type {import("./types.js").Me | null} */
+    this.me = null;
+    /** @type {import("./types.js").Config | null} */
+    this.config = null;
+    /** @type {Map<string, Known>} */
+    this.known = new Map();
+    this.loaded = false;
+  }
+
+  /** Resolves when the page knows whose it is; fails with an `ApiError`. */
+  async load() {
+    [this.me, this.config] = await Promise.all([getMe(), getConfig()]);
+  }
+
+  follow() {
+    this.events.subscribe("streams", (event) => this.onStreams(event));
+    this.events.subscribe("system", (event) => this.onSystem(event));
+    this.events.watch(() => this.changed());
+    this.events.start();
+  }
+
+  /** @returns {Stream[]} on air or waiting for their publisher, newest first */
+  get onAir() {
+    return [...this.known.values()]
+      .map(({ stream }) => stream)
+      .filter((stream) => stream.state === "live" || stream.state === "reconnecting")
+      .sort((a, b) => b.started_at.localeCompare(a.started_at));
+  }
+
+  /** @param {string} slug @returns {Stream | null} the channel's stream, the running one first, else the latest known */
+  ofChannel(slug) {
+    const streams = [...this.known.values()].map(({ stream }) => stream).filter((stream) => stream.channel.slug === slug);
+    streams.sort((a, b) => b.started_at.localeCompare(a.started_at));
+    return streams.find((stream) => stream.state !== "ended") ?? streams[0] ?? null;
+  }
+
+  /** @param {string} id */
+  stream(id) {
+    return this.known.get(id)?.stream ?? null;
+  }
+
+  /** @param {string} id @returns {number} the stream's position now, seconds */
+  position(id) {
+    const known = this.known.get(id);
+    if (!known) return 0;
+    const running = known.stream.state !== "ended";
+    return known.stream.duration_s + (running ? (performance.now() - known.at) / 1000 : 0);
+  }
+
+  /** @param {Stream} stream */
+  learn(stream) {
+    const before = this.known.get(stream.id)?.stream;
+    if (before?.state === "ended" && stream.state !== "ended") return;
+    // The event of the end and an answer that was written before it may cross: a stream never gets shorter.
+    const duration = stream.state === "ended" ? Math.max(stream.duration_s, before?.duration_s ?? 0) : stream.duration_s;
+    this.known.set(stream.id, { stream: { ...stream, duration_s: duration }, at: performance.now() });
+    this.changed();
+  }
+
+  /** @param {Envelope} event */
+  onStreams(event) {
+    if (event.type === "snapshot") this.snapshot(event.data.items);
+    else if (event.type === "listeners") this.patch(event.data.id, event.data);
+    else if (event.type === "degraded" || event.type === "recovered") this.trouble(event);
+    else if (event.type.startsWith("stream_")) this.learn(event.data);
+  }
+
+  /** @param {Stream[]} items */
+  snapshot(items) {
+    const present = new Set(items.map((stream) => stream.id));
+    for (const [id, { stream, at }] of this.known) {
+      if (!present.has(id) && stream.state !== "ended") {
+        const seconds = stream.duration_s + (performance.now() - at) / 1000;
+        this.known.set(id, { stream: { ...stream, state: "ended", duration_s: seconds }, at: performance.now() });
+      }
+    }
+    for (const stream of items) this.known.set(stream.id, { stream, at: performance.now() });
+    this.loaded = true;
+    this.changed();
+  }
+
+  /** @param {Envelope} event */
+  trouble(event) {
+    const { stream, stage, detail } = event.data;
+    const known = stream ? this.stream(stream) : null;
+    if (!known) return;
+    if (stage === "recording") this.patch(stream, { recording: { ...known.recording, on: event.type === "recovered", detail } });
+    if (stage !== "denoise") return;
+    const { denoise } = known;
+    this.patch(stream, { denoise: { ...denoise, state: event.type === "degraded" ? "degraded" : "ok", detail } });
+  }
+
+  /** @param {string} id @param {Partial<Stream>} change without a duration: the clock goes on */
+  patch(id, change) {
+    const known = this.known.get(id);
+    if (!known) return;
+    this.known.set(id, { stream: { ...known.stream, ...change }, at: known.at });
+    this.changed();
+  }
+
+  /** @param {Envelope} event */
+  onSystem(event) {
+    if (!this.config || !event.data?.denoise) return;
+    this.config.denoise = { ...this.config.denoise, ...event.data.denoise };
+    this.changed();
+  }
+}
+
+export const store = new Store();

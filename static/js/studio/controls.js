@@ -1,0 +1,102 @@
+/** The three choices of the studio: which microphone, without the noise or with it, kept or not. */
+
+import { words } from "../api.js";
+import { h, icon, say, tell } from "../dom.js";
+import { toggle } from "../parts.js";
+import { store } from "../store.js";
+import { toast } from "../toast.js";
+import { denoiseWords } from "./words.js";
+
+/** @typedef {import("./publisher.js").Publisher} Publisher */
+
+/** @param {Promise<unknown>} work whose failure the person should hear of */
+function report(work) {
+  work.catch((error) => toast(words(error)));
+}
+
+/** @param {Publisher} publisher */
+function microphoneChoice(publisher) {
+  const { microphone } = publisher;
+  const select = h("select", { id: "microphone", data: { testid: "microphone" } });
+  select.addEventListener("change", () => void microphone.choose(select.value));
+  const wrap = h("span", { class: "select" }, icon("mic", 20), select);
+  const attempt = h("button", { type: "button", class: "btn", data: { testid: "try-microphone" }, on: { click: () => void microphone.open() } }, icon("mic", 20), h("span", null, "Try the microphone"));
+  const options = processingChoice(publisher);
+  const element = h("div", { class: "mic" }, h("h2", null, h("label", { htmlFor: "microphone" }, "Microphone")), wrap, attempt, options.element);
+  let shown = "";
+  return {
+    element,
+    show() {
+      const open = microphone.stream !== null;
+      wrap.hidden = !open;
+      attempt.hidden = open;
+      attempt.disabled = microphone.unavailable() !== null || microphone.opening;
+      options.element.hidden = !open;
+      options.show();
+      const list = microphone.devices.map(({ deviceId, label }, at) => ({ deviceId, label: label || `Microphone ${at + 1}` }));
+      const key = JSON.stringify([list, microphone.current]);
+      if (key === shown) return;
+      shown = key;
+      select.replaceChildren(...list.map(({ deviceId, label }) => h("option", { value: deviceId, selected: deviceId === microphone.current }, label)));
+    },
+  };
+}
+
+/** @param {Publisher} publisher */
+function processingChoice(publisher) {
+  const { microphone } = publisher;
+  const gain = toggle("auto-gain", "gain-words", (on) => void microphone.process({ gain: on }));
+  const echo = toggle("echo", "echo-words", (on) => void microphone.process({ echo: on }));
+  const element = h(
+    "details",
+    { class: "more" },
+    h("summary", null, "Sound options"),
+    h("div", { class: "option" }, h("span", { id: "gain-words" }, "Even out the volume"), gain.element),
+    h("div", { class: "option" }, h("span", { id: "echo-words" }, "Cancel echo from loudspeakers"), echo.element),
+  );
+  return {
+    element,
+    show() {
+      gain.set(microphone.processing.gain);
+      echo.set(microphone.processing.echo);
+    },
+  };
+}
+
+/** @param {Publisher} publisher */
+function denoiseChoice(publisher) {
+  const control = toggle("denoise", "denoise-words", (on) => report(publisher.setDenoise(on)));
+  const text = h("p", { class: "sub", data: { testid: "denoise-words" } });
+  const element = h("div", { class: "before-air" }, h("h2", null, h("span", { id: "denoise-words" }, "Take the noise out"), control.element), text);
+  return {
+    element,
+    show() {
+      const state = denoiseWords(publisher, store.config);
+      control.set(state.on, state.enabled);
+      tell(text, state.text);
+    },
+  };
+}
+
+/** @param {Publisher} publisher */
+function recordingChoice(publisher) {
+  const control = toggle("record", "record-words", (on) => report(publisher.setRecording(on)));
+  const text = h("p", { class: "sub", data: { testid: "record-words" } });
+  const element = h("div", null, h("h2", null, h("span", { id: "record-words" }, "Keep a recording"), control.element), text);
+  return {
+    element,
+    show() {
+      const stream = publisher.stream;
+      const on = stream && publisher.onAir ? stream.recording.on : publisher.recording;
+      control.set(on);
+      say(text, on ? "Listeners see that it is recorded." : "Nothing is kept. Listeners see that, too.");
+    },
+  };
+}
+
+/** @param {Publisher} publisher */
+export function controls(publisher) {
+  const parts = [microphoneChoice(publisher), denoiseChoice(publisher), recordingChoice(publisher)];
+  const element = h("section", { class: "card trio", "aria-label": "Settings of this broadcast" }, ...parts.map((part) => part.element));
+  return { element, show: () => parts.forEach((part) => part.show()) };
+}

@@ -1,0 +1,79 @@
+/**
+ * What the server sends, as types. Nothing here runs.
+ *
+ * @typedef {"connecting" | "live" | "reconnecting" | "ended"} StreamState
+ * @typedef {"absent" | "active" | "bypassed"} DenoiseMode
+ * @typedef {"ok" | "starting" | "degraded" | "off"} DenoiseState
+ * @typedef {"off" | "starting" | "ready" | "degraded"} MachineState
+ * @typedef {"recording" | "finishing" | "ready" | "failed" | "recovered"} RecordingState
+ *
+ * @typedef {{ id: string, slug: string, name: string }} ChannelRef
+ * @typedef {{ id: string, name: string, channel: string }} Me
+ *
+ * @typedef {object} Config
+ * @property {string} version
+ * @property {RTCIceServer[]} ice_servers
+ * @property {{ state: MachineState, engine: string | null, device: string | null, detail: string }} denoise
+ * @property {boolean} record_default
+ * @property {number} max_title
+ * @property {boolean} secure
+ * @property {number} reconnect_s
+ *
+ * @typedef {object} Stream
+ * @property {string} id
+ * @property {ChannelRef} channel
+ * @property {string} host
+ * @property {string} title
+ * @property {StreamState} state
+ * @property {string} started_at
+ * @property {string | null} ended_at
+ * @property {string} end_reason
+ * @property {number} duration_s
+ * @property {number} listeners
+ * @property {number} listeners_peak
+ * @property {string | null} reconnect_by
+ * @property {{ mode: DenoiseMode, engine: string | null, state: DenoiseState, detail: string }} denoise
+ * @property {{ on: boolean, id: string | null, detail: string }} recording
+ * @property {string[]} sources
+ * @property {boolean} you_own
+ *
+ * @typedef {object} Channel
+ * @property {string} id
+ * @property {string} slug
+ * @property {string} name
+ * @property {string} host
+ * @property {string} whip_url
+ * @property {string} whep_url
+ * @property {string} listen_path
+ * @property {Stream | null} stream
+ *
+ * @typedef {object} Recording
+ * @property {string} id
+ * @property {string} stream_id
+ * @property {string} title
+ * @property {string} host
+ * @property {{ slug: string, name: string }} channel
+ * @property {string} created_at
+ * @property {number} duration_s
+ * @property {number} size_bytes
+ * @property {RecordingState} state
+ * @property {string} audio_url
+ * @property {string | null} raw_url
+ * @property {string} download_url
+ * @property {string} peaks_url
+ *
+ * @typedef {{ step_s: number, peaks: number[] }} Peaks
+ *
+ * @typedef {object} Envelope
+ * @property {string} type
+ * @property {string} [topic]
+ * @property {string} [epoch]
+ * @property {number} [seq]
+ * @property {string} [time]
+ * @property {any} [data]
+ *
+ * @typedef {{ element: HTMLElement, title: string, leave?: () => void }} View
+ * A page: what is shown, the words for the tab, and what to undo when one moves on.
+ */
+
+export {};

@@ -1,0 +1,199 @@
+/** Listening to one channel. The sound itself is the player's: it goes on when one leaves this page. */
+
+import { ApiError, getChannel, getRecording, words } from "../api.js";
+import { h, icon, say } from "../dom.js";
+import { clock, here as atServer, listening } from "../format.js";
+import { animate } from "../palette.js";
+import { avatar, banner, liveTag, setLiveTag } from "../parts.js";
+import { player } from "../player/player.js";
+import { store } from "../store.js";
+import { Meter } from "../studio/level.js";
+import { drawTrace } from "../trace.js";
+import { facts } from "./live.js";
+import { missingView } from "./missing.js";
+import { noiseSwitch } from "./owner.js";
+
+/** @typedef {import("../types.js").Channel} Channel */
+/** @typedef {import("../types.js").Stream} Stream */
+
+/** @param {Channel} channel */
+function heading(channel) {
+  const face = avatar(channel.host, "", 56);
+  const title = h("h1", { dir: "auto", data: { testid: "listen-title" } }, channel.name);
+  const tag = liveTag("ended");
+  const time = h("b", { class: "tn", data: { testid: "listen-time" } });
+  const host = h("span", { dir: "auto" }, channel.host);
+  const dot = h("span", { class: "dim", "aria-hidden": "true" }, "·");
+  const count = h("span", { data: { testid: "listen-count" } });
+  const element = h("header", { class: "li-head" }, face, h("div", { class: "txts" }, title, h("p", { class: "sub" }, tag, time, host, dot, count)));
+  return {
+    element,
+    /** @param {Stream | null} stream */
+    show(stream) {
+      const running = stream && stream.state !== "ended";
+      face.classList.toggle("onair", stream?.state === "live");
+      face.classList.toggle("lost", stream?.state === "reconnecting");
+      setLiveTag(tag, stream?.state ?? null);
+      say(title, stream?.title ?? channel.name);
+      say(host, stream?.host ?? channel.host);
+      say(time, stream ? clock(store.position(stream.id)) : "");
+      time.hidden = !stream;
+      dot.hidden = !running;
+      say(count, running ? listening(stream.listeners) : "");
+    },
+  };
+}
+
+/** The sound one hears, as it comes in. */
+function scene() {
+  const canvas = h("canvas", { class: "heard-canvas", "aria-hidden": "true" });
+  const lead = h("p", { class: "lead", dir: "auto", data: { testid: "listen-lead" } });
+  const sub = h("p", { class: "sub", data: { testid: "listen-facts" } });
+  const meter = new Meter();
+  const stop = animate(() => {
+    const media = player.source?.kind === "live" && player.wanted ? (player.listener?.media ?? null) : null;
+    if (media) meter.listen(media);
+    else meter.stop();
+    drawTrace(canvas, media ? meter.tracker.bars : []);
+  });
+  const wake = () => meter.wake();
+  const text = h("div", { class: "txts" }, lead, sub);
+  document.addEventListener("pointerdown", wake);
+  return {
+    element: h("section", { class: "scene" }, canvas, h("div", { class: "base" }), text),
+    words: text,
+    lead,
+    sub,
+    leave() {
+      stop();
+      meter.stop();
+      void meter.context?.close();
+      document.removeEventListener("pointerdown", wake);
+    },
+  };
+}
+
+/**
+ * @param {Channel} channel
+ * @param {Stream | null} stream
+ * @param {boolean} here whether this channel is what the player holds
+ * @returns {{ lead: string, facts: string }}
+ */
+function sceneWords(channel, stream, here) {
+  const wanted = here && player.wanted;
+  const host = stream?.host ?? channel.host;
+  if (stream?.state === "live" || stream?.state === "reconnecting") {
+    if (stream.state === "reconnecting") return { lead: "The line is quiet for now.", facts: facts(stream) };
+    const lead = wanted ? `You are listening to ${host}.` : `${host} is live. Press play to listen.`;
+    return { lead, facts: facts(stream) };
+  }
+  const lead = wanted ? "Keep this page open: the sound starts by itself." : "Press play and keep this page open: the sound starts by itself.";
+  return { lead, facts: "" };
+}
+
+/** Since when the host is away, as this page saw it. */
+class Away {
+  constructor() {
+    this.since = 0;
+  }
+
+  /** @param {Stream | null} stream @returns {string} "0:12" */
+  time(stream) {
+    if (stream?.state !== "reconnecting") this.since = 0;
+    else if (!this.since) this.since = performance.now();
+    return clock(this.since ? (performance.now() - this.since) / 1000 : 0);
+  }
+}
+
+/** @param {Channel} channel */
+function troubleNote(channel) {
+  const note = banner("listen-notice");
+  const away = new Away();
+  const link = h("a", { class: "btn", data: { testid: "to-recording" } }, icon("play", 20), "Hear the recording");
+  let asked = "";
+  let ready = false;
+
+  /** @param {Stream} stream */
+  async function look(stream) {
+    const { id } = stream.recording;
+    if (!id || asked === `${id}${store.known.size}`) return;
+    asked = `${id}${store.known.size}`;
+    const recording = await getRecording(id).catch(() => null);
+    ready = recording !== null && ["ready", "recovered"].includes(recording.state);
+    link.href = `/recordings/${id}`;
+    if (!ready && recording) setTimeout(() => (asked = ""), 2000);
+  }
+
+  return {
+    element: note.element,
+    /** @param {Stream | null} stream @param {boolean} here */
+    show(stream, here) {
+      const host = stream?.host ?? channel.host;
+      const waited = away.time(stream);
+      const listener = here ? player.listener : null;
+      if (listener?.state === "retrying") note.show(`Connection lost. Trying again (${listener.attempts})…`, "The sound comes back by itself.");
+      else if (listener?.state === "refused") note.show("This channel cannot be heard.", listener.problem);
+      else if (stream?.state === "reconnecting") note.show(`${host} lost connection. Waiting for ${host} to come back (${waited}).`, "The sound comes back by itself.");
+      else if (stream?.state === "live") degraded(note, stream);
+      else if (stream?.state === "ended") {
+        void look(stream);
+        note.show("The stream has ended.", stream.recording.id && !ready ? "The recording is being finished." : `When ${host} goes live again, you hear it here.`, ready ? [link] : [], true);
+      } else note.show(`${host} is not live yet.`, here && player.wanted ? "This page starts by itself as soon as that changes." : "", [], true);
+    },
+  };
+}
+
+/** @param {ReturnType<typeof banner>} note @param {Stream} stream */
+function degraded(note, stream) {
+  const { mode, state, detail } = stream.denoise;
+  if (mode !== "active" || state === "ok") return note.hide();
+  const what = state === "starting" ? "Noise removal is starting; you hear the original." : "Noise removal is resting; you hear the original.";
+  return note.show(what, detail || "It comes back by itself.");
+}
+
+/**
+ * @param {string} slug
+ * @returns {Promise<import("../types.js").View>}
+ */
+export async function listenView(slug) {
+  /** @type {Channel} */
+  let channel;
+  try {
+    channel = await getChannel(slug);
+  } catch (error) {
+    const gone = error instanceof ApiError && error.status === 404;
+    return gone ? missingView("There is no such channel", "The link may have a typing mistake. Ask whoever sent it.") : missingView("The channel did not load", words(error));
+  }
+  if (channel.stream) store.learn(channel.stream);
+  const source = /** @type {const} */ ({ kind: "live", channel });
+  player.offer(source);
+  const [head, place, note, noise] = [heading(channel), scene(), troubleNote(channel), noiseSwitch(atServer())];
+  place.words.append(noise.element);
+  const swap = h("button", { type: "button", class: "btn first", data: { testid: "listen-instead" }, on: { click: () => void player.play(source) } }, icon("play", 20), "Listen here");
+  head.element.append(swap);
+  const element = h("div", { class: "col listen" }, head.element, place.element, note.element);
+
+  const show = () => {
+    const stream = store.ofChannel(slug);
+    const here = player.holds(source);
+    const text = sceneWords(channel, stream, here);
+    head.show(stream);
+    note.show(stream, here);
+    noise.show(stream);
+    swap.hidden = here;
+    say(place.lead, text.lead);
+    say(place.sub, text.facts);
+  };
+  const unwatch = player.watch(show);
+  const timer = setInterval(show, 500);
+  return {
+    element,
+    title: channel.name,
+    leave() {
+      unwatch();
+      clearInterval(timer);
+      place.leave();
+      if (player.holds(source) && !player.wanted) player.close();
+    },
+  };
+}

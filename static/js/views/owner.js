@@ -1,0 +1,34 @@
+/** What whoever owns a stream may change about it from the listen page. */
+
+import { changeStream, words } from "../api.js";
+import { h } from "../dom.js";
+import { toggle } from "../parts.js";
+import { store } from "../store.js";
+import { toast } from "../toast.js";
+
+/**
+ * The denoiser's switch, for a stream that comes from another program or page: `clearcast demo`, say. For everybody
+ * who listens it would be a trap; until there are accounts, the owner is whoever sits at the server.
+ * @param {boolean} atServer
+ */
+export function noiseSwitch(atServer) {
+  let id = "";
+  const control = toggle("listen-denoise", "listen-denoise-words", (on) => {
+    control.set(on);
+    changeStream(id, { denoise: on ? "active" : "bypassed" })
+      .then((stream) => store.learn(stream))
+      .catch((error) => toast(words(error)));
+  });
+  const element = h("p", { class: "row noise", hidden: true }, h("span", { id: "listen-denoise-words" }, "Take the noise out, for everybody"), control.element);
+  return {
+    element,
+    /** @param {import("../types.js").Stream | null} stream */
+    show(stream) {
+      const able = atServer && stream !== null && stream.you_own && stream.state === "live" && stream.denoise.mode !== "absent";
+      element.hidden = !able;
+      if (!stream) return;
+      id = stream.id;
+      control.set(stream.denoise.mode === "active");
+    },
+  };
+}

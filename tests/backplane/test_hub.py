@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from server.backplane import EventHub, Position, Subscriber
+from server.backplane import hub as module
+from server.errors import InvalidRequest, NotFound
+
+
+@pytest.fixture
+def hub() -> EventHub:
+    made = EventHub()
+
+    async def snapshot(topic: str) -> dict[str, Any]:
+        return {"of": topic}
+
+    async def missing(topic: str) -> dict[str, Any]:
+        raise NotFound("gone")
+
+    made.provide("streams", snapshot)
+    made.provide("stream:", snapshot)
+    made.provide("lost:", missing)
+    return made
+
+
+async def read(subscriber: Subscriber, count: int) -> list[Any]:
+    envelopes = [await asyncio.wait_for(subscriber.get(), 1) for _ in range(count)]
+    return [json.loads(item.text) for item in envelopes if item is not None]
+
+
+async def test_a_snapshot_comes_first_then_everything_new(hub: EventHub) -> None:
+    hub.publish("streams", "before", {})
+    reader = Subscriber()
+    await hub.subscribe(reader, "streams")
+    hub.publish("streams", "listeners", {"n": 1})
+    hub.publish("stream:x", "listeners", {"n": 2})
+    first, second = await read(reader, 2)
+    assert (first["type"], first["seq"], first["data"]) == ("snapshot", 1, {"of": "streams"})
+    assert (second["type"], second["seq"], second["epoch"]) == ("listeners", 2, first["epoch"])
+    assert second["time"].endswith("Z")
+
+
+async def test_whoever_was_away_gets_what_was_missed(hub: EventHub) -> None:
+    sent = [hub.publish("streams", f"e{number}", {}) for number in range(10)]
+    reader = Subscriber()
+    await hub.subscribe(reader, "streams", Position(sent[0].epoch, 7))
+    assert [item["seq"] for item in await read(reader, 3)] == [8, 9, 10]
+    hub.unsubscribe(reader)
+    await hub.subscribe(reader, "streams", Position(sent[0].epoch, 10))
+    hub.publish("streams", "new", {})
+    assert [item["type"] for item in await read(reader, 1)] == ["new"]
+
+
+async def test_what_is_forgotten_or_never_was_comes_as_a_snapshot(hub: EventHub) -> None:
+    sent = [hub.publish("streams", "e", {}) for _ in range(module.RING + 5)]
+    for position in (Position(sent[0].epoch, 4), Position(sent[0].epoch, 9999), Position("other", 300)):
+        reader = Subscriber()
+        await hub.subscribe(reader, "streams", position)
+        assert [item["type"] for item in await read(reader, 1)] == ["snapshot"]
+    reader = Subscriber()
+    await hub.subscribe(reader, "streams", Position(sent[0].epoch, 5))
+    assert len(await read(reader, module.RING)) == module.RING
+
+
+async def test_nothing_is_lost_while_the_snapshot_is_made(hub: EventHub) -> None:
+    making, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(topic: str) -> dict[str, Any]:
+        making.set()
+        await go_on.wait()
+        return {}
+
+    hub.provide("slow", slow)
+    reader = Subscriber()
+    subscribing = asyncio.create_task(hub.subscribe(reader, "slow"))
+    await making.wait()
+    hub.publish("slow", "meanwhile", {})
+    go_on.set()
+    await subscribing
+    assert [item["type"] for item in await read(reader, 2)] == ["snapshot", "meanwhile"]
+
+
+async def test_a_slow_reader_is_dropped_and_the_others_are_not(hub: EventHub) -> None:
+    slow, quick = Subscriber(limit=5), Subscriber(limit=100)
+    await hub.subscribe(slow, "streams")
+    await hub.subscribe(quick, "streams")
+    dropped = module.EVENT_CONSUMERS_DROPPED._value.get()
+    for _ in range(20):
+        hub.publish("streams", "e", {})
+    assert slow.lagging
+    assert await slow.get() is None
+    assert len(await read(quick, 21)) == 21
+    assert module.EVENT_CONSUMERS_DROPPED._value.get() == dropped + 1
+
+
+@pytest.mark.parametrize("topic", ["nope", "stream:", "stream", "", "nope:1"])
+async def test_unknown_topics_are_refused(hub: EventHub, topic: str) -> None:
+    with pytest.raises(InvalidRequest):
+        await hub.subscribe(Subscriber(), topic)
+
+
+async def test_a_topic_about_nothing_is_not_found_and_not_kept(hub: EventHub) -> None:
+    reader = Subscriber()
+    with pytest.raises(NotFound):
+        await hub.subscribe(reader, "lost:1")
+    assert reader.topics == set()
+
+
+async def test_topics_are_bounded(hub: EventHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TOPICS", 4)
+    reader = Subscriber()
+    await hub.subscribe(reader, "streams")
+    epoch = hub.publish("streams", "e", {}).epoch
+    for number in range(20):
+        hub.publish(f"stream:{number}", "e", {})
+    assert len(hub._topics) <= 4
+    assert hub.publish("streams", "e", {}).epoch == epoch  # somebody listens: it stays
+
+
+async def test_passing_events_are_for_those_who_are_there_and_keep_up(hub: EventHub) -> None:
+    asked = []
+
+    def data() -> dict[str, Any]:
+        asked.append(1)
+        return {"in": [-20.0]}
+
+    hub.pass_on("stream:x", "levels", data)
+    hub.publish("stream:x", "listeners", {"n": 1})
+    hub.pass_on("stream:x", "levels", data)
+    assert asked == []  # nobody listens
+    reader, slow = Subscriber(), Subscriber()
+    for subscriber in (reader, slow):
+        await hub.subscribe(subscriber, "stream:x")
+    hub.pass_on("stream:x", "levels", data)
+    snapshot, levels = await read(reader, 2)
+    assert (levels["type"], levels["data"]) == ("levels", {"in": [-20.0]})
+    assert (levels["epoch"], levels["seq"]) == (snapshot["epoch"], snapshot["seq"]) == (snapshot["epoch"], 1)
+    for _ in range(1000):
+        hub.pass_on("stream:x", "levels", data)
+    assert not slow.lagging
+    hub.publish("stream:x", "listeners", {"n": 2})
+    told = await read(slow, module.PASSING_ROOM + 1)
+    assert told[-1]["data"] == {"n": 2}
+    # Whoever was away gets what was numbered, and nothing that passed.
+    late = Subscriber()
+    await hub.subscribe(late, "stream:x", Position(snapshot["epoch"], 1))
+    assert [item["type"] for item in await read(late, 1)] == ["listeners"]
+    assert not late._queue

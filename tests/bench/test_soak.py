@@ -1,0 +1,45 @@
+"""The soak bench: its arithmetic, and one short run of the real thing."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.bench.soak import Usage, missing, parse, quantile, slope
+from tests.bench.test_live import bench
+
+
+def test_growth_is_the_slope_of_a_straight_line() -> None:
+    readings = [Usage(1000.0 + second, 150.0 + 2.5 * second / 60, 30, 10) for second in range(120)]
+    assert slope(readings) == pytest.approx(2.5)
+    assert slope(readings[:2]) is None
+
+
+def test_quantiles_come_from_what_was_counted_in_between() -> None:
+    text = """\
+# HELP x_seconds nothing
+x_seconds_bucket{le="0.001"} 100.0
+x_seconds_bucket{le="0.002"} 200.0
+x_seconds_bucket{le="+Inf"} 200.0
+"""
+    before = {name: value / 2 for name, value in parse(text).items()}
+    assert quantile({}, parse(text), "x_seconds", 0.5) == pytest.approx(0.001)
+    assert quantile(before, parse(text), "x_seconds", 0.99) == pytest.approx(0.00198)
+    assert quantile(parse(text), parse(text), "x_seconds", 0.99) is None
+    assert quantile({}, {'x_seconds_bucket{le="+Inf"}': 3.0, 'x_seconds_bucket{le="1"}': 0.0}, "x_seconds", 0.5) == 1.0
+
+
+def test_packets_that_went_missing_are_counted() -> None:
+    assert missing([[500, 10, 509], [498, 10, 509]], expected=500) == 2
+    assert missing([[0, None, 0]], expected=500) == 400  # whoever heard nothing at all
+    assert missing([[480, 30, 509]], expected=500) == 0
+
+
+@pytest.mark.slow
+def test_a_short_soak_says_what_it_saw() -> None:
+    result = bench("soak", "--minutes", "0.1", "--listeners", "2")
+    assert result["packets"] > 2 * 250
+    assert result["packets_missing"] == 0
+    assert result["hops_clean"] + result["hops_late"] > 500
+    assert result["events"] > 10
+    assert result["idle_descriptors"][1] <= result["idle_descriptors"][0]
+    assert set(result["holds"]) == {"memory", "hops", "descriptors_and_threads", "packets", "let_go"}

@@ -1,0 +1,66 @@
+"""The denoise worker of a live stream is killed or stops."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from server.bench.local import LocalServer
+from tests.chaos.scene import Ear, Follower, Speaker, decibels, noise, until, whole_server, worker_of
+
+LEVEL = 0.05
+
+
+async def restarts(server: LocalServer) -> float:
+    async with aiohttp.ClientSession() as http, http.get(server.url + "/metrics") as response:
+        found = re.search(r"^clearcast_denoise_restarts_total (\S+)", await response.text(), re.MULTILINE)
+    assert found is not None
+    return float(found[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+async def test_listeners_hear_on_and_soon_without_noise_again(
+    tmp_path: Path, models_dir: Path, fault: signal.Signals
+) -> None:
+    original = decibels(noise(level=LEVEL))
+    async with whole_server(tmp_path, denoise="DeepFilterNet3", models_dir=models_dir) as server:
+        assert await server.wait_for_denoiser() == "DeepFilterNet3"
+        follower = await Follower.start(server, "streams", "system")
+        ear = await Ear.start(server)
+        speaker = await Speaker.start(server, sound=noise(level=LEVEL), record=False)
+        await ear.heard(1.0)
+        await until(lambda: decibels(ear.sound(0.5)) < original - 20, 20)
+
+        worker = worker_of(server)
+        os.kill(worker, fault)
+        lost, before = time.monotonic(), len(ear.packets)
+        machine = await follower.wait("degraded", stream=None)
+        assert (machine["stage"], "original sound" in machine["detail"]) == ("denoise", True)
+        mine = await follower.wait("degraded", stream=speaker.id)
+        assert mine["stage"] == "denoise"
+        assert (await server.get(f"/api/v1/streams/{speaker.id}"))["denoise"]["state"] == "degraded"
+        await follower.wait("recovered", 30, stream=None)
+        await follower.wait("recovered", 30, stream=speaker.id)
+        assert time.monotonic() - lost < 10
+        assert worker_of(server) != worker
+        await asyncio.sleep(0.5)
+        assert decibels(ear.sound(0.5)) < original - 20
+
+        await speaker.stop()
+        await ear.stop()
+        ear.assert_whole()
+        heard = ear.sound()[(before + 15) * 960 :]
+        loudest = max(decibels(heard[at : at + 9_600]) for at in range(0, len(heard) - 9_600, 9_600))
+        assert loudest == pytest.approx(original, abs=2)  # meanwhile the original went out
+        assert await restarts(server) == 1
+        for stream in (None, speaker.id):  # told once each, and no more
+            assert len(follower.told("degraded", stream=stream)) == len(follower.told("recovered", stream=stream)) == 1
+        await follower.stop()

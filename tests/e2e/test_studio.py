@@ -1,0 +1,124 @@
+"""Somebody talks and somebody listens, each on their page."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.house import House, go_live, hears, live_streams, open_listening, press, says, stop
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+
+
+async def test_a_friend_hears_the_talk_and_both_pages_say_so(house: House) -> None:
+    talker, friend = await house.visitor(), await house.visitor()
+    await go_live(talker, house.url, "Bees and how they find home")
+    await says(talker.get_by_test_id("listeners"), "^Nobody is listening yet$")
+    await open_listening(friend, house.url)
+    came = await hears(friend, seconds=3)
+    assert came["concealedSamples"] / came["totalSamplesReceived"] < 0.05
+
+    await says(talker.get_by_test_id("listeners"), "^1 listening$")
+    await says(talker.get_by_test_id("live-tag"), "^Live$")
+    await says(talker.get_by_test_id("quality"), "connection")
+    await says(friend.get_by_test_id("listen-title"), "^Bees and how they find home$")
+    await says(friend.get_by_test_id("live-tag"), "^Live$")
+    await says(friend.get_by_test_id("player-title"), "^Playing$")
+    at_first = await talker.get_by_test_id("clock").inner_text()
+    await talker.wait_for_function(
+        "was => document.querySelector('[data-testid=clock]').textContent > was", arg=at_first
+    )
+    await stop(talker)
+    await says(talker.get_by_test_id("ended"), r"You were live for 0:\d\d.*One person listened.*recording is kept")
+    await says(friend.get_by_test_id("listen-notice"), "The stream has ended")
+    await talker.get_by_test_id("to-recording").click()
+    await says(talker.get_by_test_id("recording-title"), "^Bees and how they find home$")
+    await friend.get_by_test_id("to-recording").wait_for()
+
+
+async def test_stop_has_to_be_held(house: House) -> None:
+    talker = await house.visitor()
+    await go_live(talker, house.url)
+    await press(talker, 400)
+    await says(talker.get_by_test_id("level-words"), "Still live. Hold Stop for a second")
+    assert await talker.get_by_role("button", name="Stop", exact=True).is_visible()
+    await talker.get_by_test_id("go-live").focus()
+    await talker.keyboard.press("Enter", delay=300)
+    await says(talker.get_by_test_id("level-words"), "Still live")
+    assert len(await live_streams(house.url)) == 1
+    await talker.keyboard.press("Space", delay=1300)
+    await talker.get_by_test_id("ended").wait_for()
+    assert await live_streams(house.url) == []
+    assert await talker.get_by_role("button", name="Go live").is_visible()
+
+
+async def test_noise_removal_and_recording_change_while_live_and_the_listener_sees_it(house: House) -> None:
+    talker, friend = await house.visitor(), await house.visitor()
+    await go_live(talker, house.url)
+    await open_listening(friend, house.url)
+    await hears(friend)
+    facts = friend.get_by_test_id("listen-facts")
+    await says(facts, "^Without the noise · being recorded$")
+    await talker.get_by_test_id("denoise-live").click()
+    await says(facts, "^The original sound · being recorded$")
+    await talker.get_by_test_id("record").click()
+    await says(facts, "^The original sound · not recorded$")
+    await says(talker.locator("p[data-testid=record-words]"), "Nothing is kept")
+    await talker.get_by_test_id("denoise-live").click()
+    await says(facts, "^Without the noise · not recorded$")
+    assert await talker.get_by_test_id("denoise-live").get_attribute("aria-checked") == "true"
+
+
+async def test_a_muted_talker_is_not_heard_and_the_page_says_so(house: House) -> None:
+    talker, friend = await house.visitor(), await house.visitor()
+    await go_live(talker, house.url)
+    await open_listening(friend, house.url)
+    await hears(friend)
+    await talker.get_by_test_id("mute").click()
+    await says(talker.get_by_test_id("level-words"), "You are muted. Listeners hear silence")
+    await friend.wait_for_timeout(1000)
+    before = await friend.evaluate("window.heardStats()")
+    await friend.wait_for_timeout(2000)
+    after = await friend.evaluate("window.heardStats()")
+    assert after["totalSamplesReceived"] - before["totalSamplesReceived"] > 48_000
+    assert after["totalAudioEnergy"] - before["totalAudioEnergy"] < 1e-5
+    await talker.get_by_test_id("mute").click()
+    await hears(friend)
+
+
+async def test_the_link_is_copied_and_moving_around_stops_nothing(house: House) -> None:
+    talker, friend = await house.visitor(), await house.visitor()
+    await go_live(talker, house.url)
+    await talker.get_by_test_id("copy-link-live").click()
+    await says(talker.get_by_test_id("toast"), "Link copied")
+    await open_listening(friend, house.url)
+    await hears(friend)
+    for page in (talker, friend):
+        await page.locator("#rail").get_by_test_id("nav-live-now").click()
+        await page.get_by_test_id("live-card").wait_for()
+    await hears(friend, seconds=1)
+    await says(friend.get_by_test_id("player-title"), "^Playing$")
+    await talker.locator("#rail").get_by_test_id("nav-studio").click()
+    await says(talker.get_by_test_id("listeners"), "^1 listening$")
+
+
+async def test_a_listener_who_closes_the_page_is_no_longer_counted(house: House) -> None:
+    talker, friend, stays = await house.visitor(), await house.visitor(), await house.visitor()
+    await go_live(talker, house.url)
+    await open_listening(stays, house.url)
+    await open_listening(friend, house.url)
+    await hears(friend)
+    await says(talker.get_by_test_id("listeners"), "^2 listening$")
+    await friend.close(run_before_unload=True)
+    await says(talker.get_by_test_id("listeners"), "^1 listening$", limit=3)
+
+
+async def test_go_live_pressed_while_the_title_is_still_being_typed_goes_live_with_it(house: House) -> None:
+    talker = await house.visitor()
+    await talker.goto(house.url)
+    await talker.get_by_test_id("title-rename").click()
+    await talker.get_by_test_id("title-field").fill("A title that takes up several lines " * 5)
+    await talker.get_by_role("button", name="Go live").click()
+    await talker.get_by_role("button", name="Stop", exact=True).wait_for()
+    await says(talker.get_by_test_id("title"), "^A title that takes up several lines A title")
+    [stream] = await live_streams(house.url)
+    assert stream["title"].startswith("A title that takes up several lines A title")

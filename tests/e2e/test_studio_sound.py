@@ -1,0 +1,74 @@
+"""The studio's pictures of sound: the check before going live, and the strip on air."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from server.bench.local import LocalServer, local_server
+from tests.conftest import LaunchChromium
+from tests.e2e.house import go_live
+
+pytestmark = [pytest.mark.timeout(120)]
+
+INK = """
+(name) => {
+  const canvas = document.querySelector(name);
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let painted = 0;
+  for (let at = 3; at < data.length; at += 4) painted += data[at] > 0;
+  return painted / (canvas.width * canvas.height);
+}
+"""
+"""How much of a picture is painted."""
+
+LINE = 0.035
+"""What the line through the lower row paints of it, about."""
+
+
+async def test_a_talker_hears_the_difference_then_sees_it_on_air(
+    models_dir: Path, clips_dir: Path, server: LocalServer, launch_chromium: LaunchChromium
+) -> None:
+    browser = await launch_chromium(microphone=clips_dir / "denoise" / "noisy_snr0.wav")
+    page = await (await browser.new_context(permissions=["microphone"])).new_page()
+    troubles: list[str] = []
+    page.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    await page.goto(server.url)
+    words = page.get_by_test_id("check-words")
+    assert await page.get_by_test_id("play-raw").is_disabled()
+    await page.get_by_test_id("sound-check").click()
+    await page.get_by_text(re.compile(r"Recording, \d s left")).wait_for()
+    await page.get_by_text("quieter between the words").wait_for(timeout=20_000)
+    found = re.search(r"Clean is (?:more than )?(\d+) dB quieter", await words.inner_text())
+    assert found and int(found[1]) >= 10
+    for name in ("play-raw", "play-clean"):
+        await page.get_by_test_id(name).click()
+        await page.locator(f"[data-testid={name}][aria-label^=Pause]").wait_for()
+    assert (await page.get_by_test_id("play-raw").get_attribute("aria-label") or "").startswith("Play")
+
+    await go_live(page, server.url)
+    assert not await words.is_visible()
+    taken = page.get_by_test_id("taken-out")
+    await page.get_by_text("dB of noise taken out").wait_for(timeout=20_000)
+    assert re.fullmatch(r"−\d+ dB|silent", await page.get_by_test_id("level-in").inner_text())
+    await page.wait_for_timeout(3000)
+    came, went = [await page.evaluate(INK, f".lanes canvas:nth-of-type({number})") for number in (1, 2)]
+    assert came > went - LINE > 0
+    await page.get_by_test_id("denoise-live").click()
+    await page.get_by_text("The noise stays in").wait_for()
+    assert await page.get_by_test_id("denoise-live").get_attribute("aria-checked") == "false"
+    stream = (await server.get("/api/v1/streams?state=live"))["items"][0]
+    assert stream["denoise"]["mode"] == "bypassed"
+    assert await taken.inner_text() == "The noise stays in"
+    assert troubles == []
+
+
+async def test_without_a_denoiser_the_check_says_why_it_cannot(tmp_path: Path, launch_chromium: LaunchChromium) -> None:
+    async with local_server(tmp_path / "data", denoise="off") as server:
+        page = await (await launch_chromium()).new_page()
+        await page.goto(server.url)
+        await page.get_by_text("Noise removal is off on this server").wait_for()
+        assert await page.get_by_test_id("sound-check").is_disabled()

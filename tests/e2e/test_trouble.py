@@ -1,0 +1,145 @@
+"""Networks, processes and servers that go away and come back, as the two people at the ends see it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from server.bench.local import free_port, local_server
+from tests.e2e.house import (
+    LONELY,
+    House,
+    Network,
+    browse,
+    called,
+    go_live,
+    hears,
+    live_streams,
+    open_listening,
+    says,
+    stop,
+)
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+
+
+async def test_a_listener_who_came_first_hears_the_start_without_pressing_again(house: House) -> None:
+    friend, talker = await house.visitor(), await house.visitor()
+    await open_listening(friend, house.url)
+    await says(friend.get_by_test_id("listen-notice"), "is not live yet.*This page starts by itself")
+    await says(friend.get_by_test_id("player-title"), "^Waiting for ")
+    await go_live(talker, house.url)
+    await hears(friend, seconds=1)
+    await says(friend.get_by_test_id("player-title"), "^Playing$")
+    await friend.get_by_test_id("listen-notice").wait_for(state="hidden")
+
+
+async def test_a_lost_network_is_told_and_the_same_stream_goes_on_by_itself(
+    house: House, chromium_path: str, talk_file: Path
+) -> None:
+    house.excuse(LONELY)
+    friend = await house.visitor()
+    await friend.goto(house.url)
+    others = Network.all()
+    async with browse(chromium_path, talk_file) as browser:
+        talker = await house.visitor(browser)
+        await go_live(talker, house.url)
+        network = Network(others)
+        await open_listening(friend, house.url)
+        await hears(friend)
+        [before] = await live_streams(house.url)
+        network.lose()
+        try:
+            await says(friend.get_by_test_id("listen-notice"), r"lost connection. Waiting for .* \(0:0\d\)")
+            await says(friend.get_by_test_id("live-tag"), "^Waiting$")
+            await says(talker.get_by_test_id("studio-notice"), r"Connection lost. Trying again \(\d+\)", limit=20)
+            await says(talker.get_by_test_id("quality"), "^No connection$")
+        finally:
+            network.restore()
+        await hears(friend, seconds=1)
+        await friend.get_by_test_id("listen-notice").wait_for(state="hidden")
+        await talker.get_by_test_id("studio-notice").wait_for(state="hidden")
+        await says(talker.get_by_test_id("listeners"), "^1 listening$")
+        [after] = await live_streams(house.url)
+        assert (after["id"], after["state"]) == (before["id"], "live")
+        assert after["duration_s"] > before["duration_s"]
+        await stop(talker)
+        await says(friend.get_by_test_id("listen-notice"), "The stream has ended")
+        assert await house.leave() == []
+
+
+async def test_a_page_that_was_closed_while_live_goes_on_with_the_same_stream(house: House) -> None:
+    talker, friend = await house.visitor(), await house.visitor()
+    await go_live(talker, house.url, "Before the reload")
+    await open_listening(friend, house.url)
+    await hears(friend)
+    [before] = await live_streams(house.url)
+    await talker.context.close()
+    house.contexts.remove(talker.context)
+    await says(friend.get_by_test_id("listen-notice"), "lost connection")
+    again = await house.visitor()
+    await again.goto(house.url)
+    await says(again.get_by_test_id("studio-notice"), "You were live until a moment ago.*Press Go live to go on")
+    await go_live(again, house.url)
+    await hears(friend, seconds=1)
+    [after] = await live_streams(house.url)
+    assert after["id"] == before["id"]
+    await says(again.get_by_test_id("title"), "^Before the reload$")
+
+
+async def test_a_killed_denoiser_is_told_and_the_sound_goes_on(house: House) -> None:
+    talker, friend = await house.visitor(), await house.visitor()
+    await go_live(talker, house.url)
+    await open_listening(friend, house.url)
+    await hears(friend, seconds=2)
+    before = await friend.evaluate("window.heardStats()")
+    [worker] = called(house.server.process.pid, "server.inference.worker")
+    os.kill(worker, signal.SIGKILL)
+    await says(talker.get_by_test_id("studio-notice"), "Noise removal is resting; listeners hear the original", limit=5)
+    await says(friend.get_by_test_id("listen-notice"), "Noise removal is resting; you hear the original", limit=5)
+    await friend.get_by_test_id("listen-notice").wait_for(state="hidden", timeout=10_000)
+    await talker.get_by_test_id("studio-notice").wait_for(state="hidden")
+    await hears(friend, seconds=1)
+    after = await friend.evaluate("window.heardStats()")
+    # A tenth of a second may be the fault of a crowded machine; a gap would be longer.
+    assert after["concealedSamples"] - before["concealedSamples"] < 4800
+    assert called(house.server.process.pid, "server.inference.worker") not in ([], [worker])
+
+
+async def test_pages_find_a_server_that_was_started_again(house: House, tmp_path: Path) -> None:
+    house.excuse(LONELY)
+    port, folder = free_port(), tmp_path / "data"
+    talker, friend = await house.visitor(), await house.visitor()
+    async with local_server(folder, port=port, denoise="RNNoise") as server:
+        await server.wait_for_denoiser()
+        await go_live(talker, server.url, "Over two lives")
+        await open_listening(friend, server.url)
+        await hears(friend)
+    await says(friend.get_by_test_id("listen-notice"), "Trying again|has ended|does not answer")
+    async with local_server(folder, port=port, denoise="RNNoise") as server:
+        await server.wait_for_denoiser()
+        await friend.goto(f"{server.url}/live")
+        async with asyncio.timeout(30):
+            while not await live_streams(server.url):
+                if await talker.get_by_role("button", name="Go live").is_visible():
+                    await go_live(talker, server.url)
+                await asyncio.sleep(0.5)
+        await friend.get_by_test_id("live-card").wait_for()
+        await open_listening(friend, server.url)
+        await hears(friend, seconds=1)
+        assert await house.leave() == []
+
+
+async def test_a_page_without_its_server_says_so_and_comes_up_by_itself(house: House, tmp_path: Path) -> None:
+    house.excuse(LONELY)
+    page = await house.visitor()
+    await page.route("**/api/v1/config", lambda route: route.abort("connectionrefused"))
+    await page.goto(house.url)
+    await page.get_by_role("heading", name="Clearcast is not there").wait_for()
+    await says(page.get_by_role("status").first, "The server does not answer.*tries again by itself")
+    await page.unroute("**/api/v1/config")
+    await page.get_by_role("button", name="Go live").wait_for()

@@ -1,0 +1,161 @@
+"""What the suite watches while asynchronous tests run: work that holds the event loop, tasks that are left behind.
+
+Two kinds of holding are caught, both only in code of `server/`:
+
+- calls that wait for a disk, the network or the clock (`Watch.calls`), found for certain whenever they happen;
+- callbacks that compute for longer than `BUSY_S` (`Watch.busy`), found by looking at the loop's stack meanwhile.
+  The thread's processor time counts, not the wall's, so that a crowded machine does not fail a test; measuring
+  coverage takes it three times as long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import functools
+import gc
+import hashlib
+import io
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+BUSY_S = 0.5
+SERVER = str(Path(__file__).parents[1] / "server") + os.sep
+HARMLESS_CALLERS = ("linecache.py", "tokenize.py", "traceback.py", "<frozen importlib")
+"""Printing a traceback and importing read files on behalf of whoever caused them."""
+
+WAITING: list[tuple[Any, str]] = [
+    (time, "sleep"),
+    (os, "fsync"),
+    (os, "fdatasync"),
+    (socket, "getaddrinfo"),
+    (socket, "gethostbyname"),
+    (sqlite3, "connect"),
+    (hashlib, "scrypt"),
+    (hashlib, "pbkdf2_hmac"),
+    (subprocess.Popen, "wait"),
+    (subprocess.Popen, "communicate"),
+    (builtins, "open"),
+    (io, "open"),
+]
+
+
+class Watch:
+    """What has been seen since the last `clear`."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.busy: list[str] = []
+        self.running: tuple[int, float] | None = None
+        """The thread of the callback that runs now, and that thread's processor time when it began."""
+        self.collection_began: float | None = None
+        self.collecting = 0.0
+        """Processor time that garbage collection took in the callback that runs now: the suite's heap is its own."""
+
+    def clear(self) -> None:
+        self.calls.clear()
+        self.busy.clear()
+
+
+watch = Watch()
+
+
+def install() -> None:
+    """Start watching; once a process."""
+    for owner, name in WAITING:
+        setattr(owner, name, _reporting(getattr(owner, name), name))
+    run = asyncio.Handle._run
+
+    def timed(self: asyncio.Handle) -> None:
+        watch.collecting, watch.collection_began = 0.0, None
+        watch.running = (threading.get_ident(), time.thread_time())
+        try:
+            run(self)
+        finally:
+            watch.running = None
+
+    asyncio.Handle._run = timed  # type: ignore[method-assign]
+    gc.callbacks.append(_collected)
+    threading.Thread(target=_look, name="busy-watch", daemon=True).start()
+
+
+async def leftover_tasks(known: set[asyncio.Task[Any]], patience: float = 1.0) -> list[str]:
+    """Tasks of this loop that are not in `known` and do not end by themselves; they are cancelled."""
+    for _ in range(int(patience / 0.02)):
+        left = asyncio.all_tasks() - known - {asyncio.current_task()}
+        if not left:
+            return []
+        await asyncio.sleep(0.02)
+    for task in left:
+        task.cancel()
+    await asyncio.wait(left, timeout=1)
+    return [f"{task.get_name()}: {task.get_coro()!r}" for task in left]
+
+
+def _reporting(call: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @functools.wraps(call)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if asyncio._get_running_loop() is not None:
+            culprit = _server_line(sys._getframe(1))
+            if culprit and not _device(args):
+                watch.calls.append(f"{name}() from {culprit}")
+        return call(*args, **kwargs)
+
+    return wrapper
+
+
+def _device(args: tuple[Any, ...]) -> bool:
+    return bool(args) and isinstance(args[0], str | Path) and str(args[0]).startswith(("/proc/", "/sys/", "/dev/"))
+
+
+def _server_line(frame: FrameType | None) -> str | None:
+    """The innermost line of ours that led to `frame`; None when there is none or the call is harmless."""
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith(SERVER):
+            return f"{name[len(SERVER) - len('server/') :]}:{frame.f_lineno} ({frame.f_code.co_name})"
+        if name.endswith(HARMLESS_CALLERS) or name.startswith(HARMLESS_CALLERS):
+            return None
+        frame = frame.f_back
+    return None
+
+
+def _collected(phase: str, _info: dict[str, int]) -> None:
+    running = watch.running
+    if running is None or running[0] != threading.get_ident():
+        return
+    if phase == "start":
+        watch.collection_began = time.thread_time()
+    elif watch.collection_began is not None:
+        watch.collecting += time.thread_time() - watch.collection_began
+        watch.collection_began = None
+
+
+def _look() -> None:
+    seen = None
+    while True:
+        threading.Event().wait(0.05)
+        running = watch.running
+        if running is None or running == seen or watch.collection_began is not None:
+            continue
+        thread, began = running
+        try:
+            spent = time.clock_gettime(time.pthread_getcpuclockid(thread)) - began - watch.collecting
+        except OSError:
+            continue
+        frame = sys._current_frames().get(thread)
+        if spent < BUSY_S or frame is None or watch.running != running:
+            continue
+        seen = running
+        if _server_line(frame):
+            watch.busy.append(f"{spent:.2f} s and counting:\n" + "".join(traceback.format_stack(frame)[-6:]))

@@ -1,0 +1,318 @@
+"""Finding models on disk and fetching them from a publisher, here one on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import os
+import stat
+import subprocess
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from server.errors import DiskFull, ModelCorrupt, ModelMissing
+from server.inference import models
+from server.inference.models import MODELS, ModelSpec, find_model, find_models, model_spec, pull
+from tests.inference.helpers import install, offline
+
+NAME = "DeepFilterNet3"
+
+
+def packed(name: str, **extra: str) -> bytes:
+    """A zip file as publishers make it."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{name}/config.ini", "fine")
+        archive.writestr(f"{name}/checkpoints/model_1.ckpt.best", os.urandom(300_000))
+        for path, content in extra.items():
+            archive.writestr(path, content)
+    return out.getvalue()
+
+
+class Publisher:
+    """A web server with files that break off when told to."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.ranges: list[str | None] = []
+        self.cut: int | None = None
+        """Break the connection after so many bytes, once."""
+        self.etag = '"one"'
+        self.knows_ranges = True
+        self.pause = threading.Event()
+        self.pause.set()
+        publisher = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                publisher.answer(self)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
+        self.thread.start()
+
+    def answer(self, request: http.server.BaseHTTPRequestHandler) -> None:
+        self.pause.wait(20)
+        wanted = request.headers.get("Range")
+        self.ranges.append(wanted)
+        content = self.files.get(request.path)
+        if content is None:
+            request.send_error(404)
+            return
+        start = 0
+        if wanted and self.knows_ranges and request.headers.get("If-Range", self.etag) == self.etag:
+            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            if start >= len(content):
+                request.send_response(416)
+                request.send_header("Content-Range", f"bytes */{len(content)}")
+                request.send_header("Content-Length", "0")
+                request.end_headers()
+                return
+            request.send_response(206)
+            request.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        else:
+            request.send_response(200)
+        request.send_header("Content-Length", str(len(content) - start))
+        request.send_header("ETag", self.etag)
+        request.end_headers()
+        end = len(content)
+        if self.cut is not None:
+            end, self.cut = self.cut, None
+            request.close_connection = True
+        request.wfile.write(content[start:end])
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}{path}"
+
+    def serve(self, name: str, content: bytes | None, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have the registry's model come from here; None is a file that is not there."""
+        if content is not None:
+            self.files[f"/{name}.zip"] = content
+        monkeypatch.setitem(MODELS, name, self.spec(name))
+
+    def spec(self, name: str = NAME) -> ModelSpec:
+        return replace(model_spec(name), urls=(self.url(f"/{name}.zip"),))
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Models that this machine has in its cache do not count."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def publisher() -> Iterator[Publisher]:
+    publisher = Publisher()
+    yield publisher
+    publisher.pause.set()
+    publisher.server.shutdown()
+    publisher.server.server_close()
+
+
+def test_a_model_is_fetched_unpacked_and_found(publisher: Publisher, tmp_path: Path) -> None:
+    content = publisher.files[f"/{NAME}.zip"] = packed(NAME)
+    seen: list[tuple[int, int | None]] = []
+    folder = pull(NAME, lambda done, total: seen.append((done, total)), folder=tmp_path, spec=publisher.spec())
+    assert folder == tmp_path / NAME
+    assert find_model(NAME, offline(tmp_path)) == folder
+    assert (folder / "config.ini").read_text() == "fine"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert seen[0] == (0, len(content))
+    assert seen[-1] == (len(content), len(content))
+    assert [path.name for path in (tmp_path / ".partial").iterdir()] == [f"{NAME}.lock"]
+
+
+def test_what_is_there_is_not_fetched_again_unless_asked(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.files[f"/{NAME}.zip"] = packed(NAME)
+    install(tmp_path)
+    pull(NAME, folder=tmp_path, spec=publisher.spec())
+    assert publisher.ranges == []
+    pull(NAME, folder=tmp_path, spec=publisher.spec(), again=True)
+    assert len(publisher.ranges) == 1
+    assert (tmp_path / NAME / "checkpoints" / "model_1.ckpt.best").exists()
+
+
+def test_a_download_goes_on_where_it_was_cut(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.files[f"/{NAME}.zip"] = packed(NAME)
+    publisher.cut = 100_000
+    with pytest.raises(ModelMissing):
+        pull(NAME, folder=tmp_path, spec=publisher.spec())
+    assert find_model(NAME, offline(tmp_path)) is None
+    seen: list[int] = []
+    pull(NAME, lambda done, total: seen.append(done), folder=tmp_path, spec=publisher.spec())
+    assert publisher.ranges == [None, "bytes=100000-"]
+    assert seen[0] == 100_000
+    assert find_model(NAME, offline(tmp_path)) is not None
+
+
+@pytest.mark.parametrize("knows_ranges", [True, False])
+def test_a_file_that_changed_meanwhile_is_fetched_from_its_beginning(
+    publisher: Publisher, tmp_path: Path, knows_ranges: bool
+) -> None:
+    publisher.files[f"/{NAME}.zip"] = packed(NAME)
+    publisher.cut = 100_000
+    with pytest.raises(ModelMissing):
+        pull(NAME, folder=tmp_path, spec=publisher.spec())
+    publisher.files[f"/{NAME}.zip"] = packed(NAME)
+    publisher.etag, publisher.knows_ranges = '"two"', knows_ranges
+    pull(NAME, folder=tmp_path, spec=publisher.spec())
+    assert find_model(NAME, offline(tmp_path)) is not None
+
+
+def test_two_halves_of_different_files_are_noticed_and_fetched_again(publisher: Publisher, tmp_path: Path) -> None:
+    """A publisher that does not say which version it sends."""
+    publisher.files[f"/{NAME}.zip"] = packed(NAME)
+    publisher.cut = 100_000
+    publisher.etag = 'W/"same"'
+    with pytest.raises(ModelMissing):
+        pull(NAME, folder=tmp_path, spec=publisher.spec())
+    publisher.files[f"/{NAME}.zip"] = packed(NAME)
+    pull(NAME, folder=tmp_path, spec=publisher.spec())
+    assert publisher.ranges == [None, "bytes=100000-", None]
+
+
+def test_a_whole_file_left_behind_is_used(publisher: Publisher, tmp_path: Path) -> None:
+    content = publisher.files[f"/{NAME}.zip"] = packed(NAME)
+    (tmp_path / ".partial").mkdir()
+    (tmp_path / ".partial" / f"{NAME}.zip").write_bytes(content)
+    pull(NAME, folder=tmp_path, spec=publisher.spec())
+    assert find_model(NAME, offline(tmp_path)) is not None
+
+
+def test_more_than_the_file_left_behind_is_thrown_away(publisher: Publisher, tmp_path: Path) -> None:
+    content = publisher.files[f"/{NAME}.zip"] = packed(NAME)
+    (tmp_path / ".partial").mkdir()
+    (tmp_path / ".partial" / f"{NAME}.zip").write_bytes(b"x" * (len(content) + 5))
+    pull(NAME, folder=tmp_path, spec=publisher.spec())
+    assert find_model(NAME, offline(tmp_path)) is not None
+
+
+def test_a_wrong_checksum_installs_nothing(publisher: Publisher, tmp_path: Path) -> None:
+    content = publisher.files[f"/{NAME}.zip"] = packed(NAME)
+    with pytest.raises(ModelCorrupt, match="checksum"):
+        pull(NAME, folder=tmp_path, spec=replace(publisher.spec(), sha256="0" * 64))
+    assert not (tmp_path / NAME).exists()
+    right = hashlib.sha256(content).hexdigest()
+    assert pull(NAME, folder=tmp_path, spec=replace(publisher.spec(), sha256=right)).is_dir()
+
+
+def test_a_refusal_names_the_address(publisher: Publisher, tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing, match=r"DeepFilterNet3\.zip answered 404"):
+        pull(NAME, folder=tmp_path, spec=publisher.spec())
+
+
+def test_a_second_address_helps_out(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.files[f"/{NAME}.zip"] = packed(NAME)
+    spec = replace(publisher.spec(), urls=("http://127.0.0.1:9/nobody", publisher.url(f"/{NAME}.zip")))
+    assert pull(NAME, folder=tmp_path, spec=spec).is_dir()
+
+
+def test_nobody_there_is_said_plainly(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing, match="could not be fetched"):
+        pull(NAME, folder=tmp_path, spec=replace(model_spec(NAME), urls=("http://127.0.0.1:9/nobody",)))
+
+
+@pytest.mark.parametrize("path", ["../outside.txt", "/tmp-outside.txt", "DeepFilterNet3/../../outside.txt", "a\\..\\b"])
+def test_names_that_lead_out_of_the_folder_are_refused(publisher: Publisher, tmp_path: Path, path: str) -> None:
+    publisher.files[f"/{NAME}.zip"] = packed(NAME, **{path: "no"})
+    with pytest.raises(ModelCorrupt, match="unsafe"):
+        pull(NAME, folder=tmp_path / "models", spec=publisher.spec())
+    assert [path.name for path in tmp_path.iterdir()] == ["models"]
+
+
+def test_links_in_the_file_are_refused(publisher: Publisher, tmp_path: Path) -> None:
+    out = io.BytesIO(packed(NAME))
+    with zipfile.ZipFile(out, "a") as archive:
+        link = zipfile.ZipInfo(f"{NAME}/link")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+    publisher.files[f"/{NAME}.zip"] = out.getvalue()
+    with pytest.raises(ModelCorrupt, match="unsafe"):
+        pull(NAME, folder=tmp_path, spec=publisher.spec())
+
+
+@pytest.mark.parametrize("content", [b"<html>not a zip file</html>", packed(NAME)[:-2000], packed("Another")])
+def test_what_is_not_the_model_is_refused(publisher: Publisher, tmp_path: Path, content: bytes) -> None:
+    publisher.files[f"/{NAME}.zip"] = content
+    with pytest.raises(ModelCorrupt):
+        pull(NAME, folder=tmp_path, spec=publisher.spec())
+    assert find_model(NAME, offline(tmp_path)) is None
+
+
+@pytest.mark.parametrize("size", [1000, 301_000])
+def test_more_than_a_model_can_be_is_refused(publisher: Publisher, tmp_path: Path, size: int) -> None:
+    publisher.files[f"/{NAME}.zip"] = packed(NAME, more="x" * 100_000)
+    with pytest.raises(ModelCorrupt, match="larger"):
+        pull(NAME, folder=tmp_path, spec=replace(publisher.spec(), max_size=size))
+
+
+def test_a_caller_may_stop_and_go_on_later(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.files[f"/{NAME}.zip"] = packed(NAME)
+
+    class Enough(Exception):
+        pass
+
+    def stop(done: int, total: int | None) -> None:
+        if done > 100_000:
+            raise Enough
+
+    with pytest.raises(Enough):
+        pull(NAME, stop, folder=tmp_path, spec=publisher.spec())
+    pull(NAME, folder=tmp_path, spec=publisher.spec())
+    assert publisher.ranges[1] is not None
+
+
+def test_a_full_disk_is_said_plainly(publisher: Publisher, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(small)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("only root may mount a tmpfs")
+    try:
+        publisher.files[f"/{NAME}.zip"] = packed(NAME)
+        with pytest.raises(DiskFull, match="no room left"):
+            pull(NAME, folder=small, spec=publisher.spec())
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_folder_that_cannot_be_made_is_said_plainly(publisher: Publisher, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ModelMissing, match="cannot be kept"):
+        pull(NAME, folder=tmp_path / "file", spec=publisher.spec())
+
+
+def test_a_folder_with_files_missing_is_not_a_model(tmp_path: Path) -> None:
+    install(tmp_path)
+    (tmp_path / NAME / "checkpoints" / "model_1.ckpt").write_text("")
+    assert find_model(NAME, offline(tmp_path)) is None
+
+
+def test_the_configured_folder_comes_before_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = offline(install(tmp_path / "mine"))
+    assert find_models(NAME, settings) == [tmp_path / "mine" / NAME]
+    install(settings.cache_dir)
+    assert find_models(NAME, settings) == [tmp_path / "mine" / NAME, settings.cache_dir / NAME]
+
+
+def test_an_unknown_model_is_refused() -> None:
+    with pytest.raises(ModelMissing, match="DeepFilterNet3"):
+        model_spec("Whisper")
+
+
+def test_no_model_needs_an_account() -> None:
+    for spec in models.MODELS.values():
+        assert all(url.startswith("https://") and "@" not in url for url in spec.urls)

@@ -1,0 +1,160 @@
+"""The whole media host over real WebRTC, in real time: one client publishes, another listens."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from server.clock import PACKET, SAMPLE_RATE, SystemClock
+from server.config import load_settings
+from server.errors import InvalidOffer
+from server.inference.lane import DenoiseService
+from server.inference.service import OffDenoiseService, WorkerDenoiseService
+from server.rooms.host import MediaHost
+from server.rooms.messages import ListenGrant, MediaEvent, PublishGrant, StreamState
+from tests.rooms.sound import decode, level, play
+from tests.rtc.peers import Ear, Talker, until
+
+
+class Station:
+    """A media host on this machine's clock, and its clients."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.settings = load_settings(data_dir=folder, disk_reserve_mb=0, **settings)
+        self.events: list[MediaEvent] = []
+        self.denoise: DenoiseService = (
+            OffDenoiseService() if self.settings.denoise == "off" else WorkerDenoiseService(self.settings)
+        )
+        self.host = MediaHost(self.settings, SystemClock(), self.denoise, self.events.append)
+        self._clients: list[Talker | Ear] = []
+
+    async def talker(self, record: bool = True) -> Talker:
+        talker = Talker()
+        self._clients.append(talker)
+        grant = PublishGrant("main", "ann", "Ann", f"stream-{len(self._clients)}", "Talk", record=record)
+        answer = await self.host.publish(await talker.offer(), grant)
+        await talker.accept(answer.sdp)
+        await until(lambda: talker.connection.connectionState == "connected")
+        return talker
+
+    async def ear(self) -> Ear:
+        ear = Ear()
+        self._clients.append(ear)
+        answer = await self.host.listen(await ear.offer(), ListenGrant("main", "somebody"))
+        await ear.accept(answer.sdp)
+        await until(lambda: ear.connection.connectionState == "connected")
+        return ear
+
+    async def close(self) -> None:
+        for client in self._clients:
+            await client.close()
+        await self.host.close()
+
+    def kinds(self) -> list[str]:
+        return [event.type for event in self.events]
+
+
+@pytest.fixture
+async def station(tmp_path: Path) -> AsyncIterator[Station]:
+    station = Station(tmp_path, denoise="off")
+    await station.host.start()
+    yield station
+    await station.close()
+
+
+def missing(ear: Ear) -> int:
+    """Packets between the first and the last that the listener did not get."""
+    times = [time for time, _ in ear.packets]
+    return (max(times) - min(times)) // PACKET + 1 - len(set(times))
+
+
+def strongest(audio: np.ndarray[Any, Any]) -> float:
+    """Hertz."""
+    spectrum = np.abs(np.fft.rfft(audio * np.hanning(len(audio))))
+    return float(np.argmax(spectrum)) * SAMPLE_RATE / len(audio)
+
+
+async def test_a_tone_goes_through_to_a_listener_and_into_the_recording(station: Station) -> None:
+    ear = await station.ear()
+    talker = await station.talker()
+    await talker.talk(100)
+    stream = station.host.live_on("main")
+    assert stream is not None
+    assert (stream.state, stream.listeners) == (StreamState.LIVE, 1)
+    assert stream.denoise.state == "off"
+    await station.host.end(stream.id, "ended")
+    await until(lambda: "stream_ended" in station.kinds())
+    assert missing(ear) == 0
+    heard = decode([packet for _, packet in ear.packets])
+    recorded = play(station.settings.recordings_dir / stream.id / "clean.opus")
+    for audio in (heard, recorded):
+        middle = audio[SAMPLE_RATE // 2 : SAMPLE_RATE * 3 // 2]
+        assert strongest(middle) == pytest.approx(440, abs=2)
+        assert level(middle) == pytest.approx(0.3 / 2**0.5, rel=0.1)
+    ended = station.events[-1].stream
+    assert ended is not None
+    assert abs(len(recorded) - ended.position) < PACKET
+    assert ended.position == pytest.approx(2 * SAMPLE_RATE, abs=SAMPLE_RATE // 5)
+
+
+async def test_a_publisher_that_crashes_comes_back_into_its_stream(station: Station) -> None:
+    ear = await station.ear()
+    talker = await station.talker()
+    await talker.talk(50)
+    await talker.close()
+    await until(lambda: station.host.streams()[0].state is StreamState.RECONNECTING)
+    again = await station.talker()
+    await again.talk(50)
+    (stream,) = station.host.streams()
+    assert (stream.id, stream.state, stream.listeners) == ("stream-2", StreamState.LIVE, 1)
+    assert missing(ear) == 0  # silence in between, and packets all the time
+    assert [event.type for event in station.events if event.type != "listeners"] == [
+        "stream_state",
+        "stream_started",
+        "stream_state",
+        "stream_state",
+    ]
+
+
+async def test_an_offer_that_means_nothing_changes_nothing(station: Station) -> None:
+    grant = PublishGrant("main", "ann", "Ann", "stream-1", "Talk")
+    for offer in ("", "hello", "v=0\r\n" * 20_000):
+        with pytest.raises(InvalidOffer):
+            await station.host.publish(offer[:60_000], grant)
+        with pytest.raises(InvalidOffer):
+            await station.host.listen(offer[:60_000], ListenGrant("main", "somebody"))
+    assert station.host.streams() == []
+    assert station.events == []
+    await station.talker()
+    assert len(station.host.streams()) == 1
+
+
+async def test_when_the_denoiser_is_killed_nobody_hears_a_gap(tmp_path: Path) -> None:
+    station = Station(tmp_path, denoise="RNNoise")
+    await station.host.start()
+    service = station.denoise
+    assert isinstance(service, WorkerDenoiseService)
+    assert await service.wait_ready(30)
+    ear = await station.ear()
+    talker = await station.talker(record=False)
+    await talker.talk(60)
+    (stream,) = station.host.streams()
+    assert (stream.denoise.engine, stream.denoise.state) == ("RNNoise", "ok")
+    assert service.worker_pid is not None
+    os.kill(service.worker_pid, signal.SIGKILL)
+    for _ in range(20):
+        await talker.talk(25)
+        if station.host.streams()[0].denoise.state == "ok" and "recovered" in station.kinds():
+            break
+    assert missing(ear) == 0
+    told = [(event.type, event.stream is None) for event in station.events if event.stage == "denoise"]
+    assert told[0] == ("degraded", True)
+    assert ("recovered", True) in told
+    assert station.host.streams()[0].denoise.state == "ok"
+    await station.close()

@@ -1,0 +1,96 @@
+"""The suite's own watch dogs bark at what they should, and only then."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import guards
+
+
+def _server_code(source: str) -> dict[str, Any]:
+    """Names defined by `source`, as though it stood in a file of server/ (one that exists: coverage looks it up)."""
+    names: dict[str, Any] = {}
+    exec(compile(source, guards.SERVER + "__init__.py", "exec"), names)
+    return names
+
+
+SLEEP = "import time\ndef work():\n    time.sleep(0)\n"
+WRITE = "def work(path):\n    with open(path, 'w') as file:\n        file.write('x')\n"
+SYNC = "import os\ndef work(number):\n    os.fsync(number)\n"
+COMPUTE = "def work(until):\n    while not until():\n        sum(range(10000))\n"
+
+
+@pytest.mark.allow_blocking("to see it noticed")
+async def test_waiting_in_server_code_on_the_loop_is_noticed(tmp_path: Path) -> None:
+    _server_code(SLEEP)["work"]()
+    _server_code(WRITE)["work"](tmp_path / "file")
+    with (tmp_path / "file").open() as file:
+        _server_code(SYNC)["work"](file.fileno())
+    assert [call.split("()")[0] for call in guards.watch.calls] == ["sleep", "open", "fsync"]
+    assert "server/__init__.py:3 (work)" in guards.watch.calls[0]
+
+
+async def test_waiting_in_a_thread_is_fine(tmp_path: Path) -> None:
+    await asyncio.to_thread(_server_code(WRITE)["work"], tmp_path / "file")
+    assert guards.watch.calls == []
+
+
+async def test_waiting_in_test_code_is_fine(tmp_path: Path) -> None:
+    time.sleep(0.001)
+    with (tmp_path / "file").open("w") as file:
+        os.fsync(file.fileno())
+    assert guards.watch.calls == []
+
+
+@pytest.mark.allow_blocking("to see it noticed")
+async def test_computing_in_server_code_on_the_loop_is_noticed() -> None:
+    give_up = time.monotonic() + 20
+    _server_code(COMPUTE)["work"](lambda: guards.watch.busy or time.monotonic() > give_up)
+    assert "server/__init__.py" in guards.watch.busy[0]
+
+
+async def test_a_short_computation_is_fine() -> None:
+    end = time.thread_time() + guards.BUSY_S / 4
+    _server_code(COMPUTE)["work"](lambda: time.thread_time() > end)
+    await asyncio.sleep(0.12)
+    assert guards.watch.busy == []
+
+
+async def test_tasks_that_stay_are_named_and_cancelled() -> None:
+    known = asyncio.all_tasks()
+    stays = asyncio.create_task(asyncio.Event().wait(), name="stays")
+    ends = asyncio.create_task(asyncio.sleep(0.05), name="ends")
+    left = await guards.leftover_tasks(known, patience=0.3)
+    assert [line.split(":")[0] for line in left] == ["stays"]
+    assert stays.cancelled()
+    assert ends.done()
+    assert not ends.cancelled()
+
+
+def test_skips_that_may_not_happen_fail(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    tests = pytester.mkpydir("tests")
+    for name in ("conftest.py", "guards.py"):
+        (tests / name).write_text((request.config.rootpath / "tests" / name).read_text())
+    (tests / "test_sample.py").write_text(
+        "import pytest\n"
+        "def test_models(models_dir): pass\n"
+        "@pytest.mark.browser\n"
+        "def test_browser(): pytest.skip('no browser')\n"
+        "def test_other(): pytest.skip('not today')\n"
+    )
+    (pytester.path / "pyproject.toml").write_text((request.config.rootpath / "pyproject.toml").read_text())
+    for name in ("CLEARCAST_MODELS_DIR", "CLEARCAST_REQUIRE"):
+        monkeypatch.delenv(name, raising=False)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(skipped=3)
+    monkeypatch.setenv("CLEARCAST_REQUIRE", "models,browser")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(skipped=1, failed=1, errors=1)
+    result.stdout.fnmatch_lines(["*CLEARCAST_REQUIRE names models*CLEARCAST_MODELS_DIR is not set*"])
