@@ -13,6 +13,10 @@ from server.audio.frame import AudioFrame
 
 SECOND = 48_000
 HOP = 480
+DELAY = 960 + 96
+"""Usual arrival to play-out of 20 ms pieces on a quiet path: a piece and the margin."""
+FADE = 240
+"""How long the edge of a hole is faded."""
 
 
 @dataclass(frozen=True)
