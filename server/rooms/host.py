@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
 
 from server.audio.opus import library_version
 from server.clock import Clock
@@ -18,10 +17,11 @@ from server.config import Settings
 from server.errors import ChannelLive, ClearcastError, NotFound, Unavailable
 from server.inference.lane import DenoiserStatus, DenoiseService
 from server.log import get_logger
+from server.rooms.audience import Audience
+from server.rooms.background import Background
 from server.rooms.encode import EncodeQueue
-from server.rooms.fanout import Channel
 from server.rooms.health import count_states
-from server.rooms.limits import RETRY_AFTER, denoiser_full, too_many_listeners, too_many_streams
+from server.rooms.limits import RETRY_AFTER, denoiser_full, too_many_streams
 from server.rooms.messages import (
     DenoiseMode,
     Levels,
@@ -33,8 +33,9 @@ from server.rooms.messages import (
     StreamInfo,
     StreamState,
 )
-from server.rooms.peers import ListenerPeer, Peer, PeerFactory, ReceivedAudio, RtcPeers
-from server.rooms.stream import FAILED, Publisher, Stream, Surroundings
+from server.rooms.peers import Peer, PeerFactory, ReceivedAudio, RtcPeers
+from server.rooms.stream import FAILED, Stream
+from server.rooms.surroundings import Publisher, Surroundings
 from server.rooms.ticker import Ticker
 from server.rooms.titles import clean_title
 
@@ -72,12 +73,23 @@ class MediaHost:
         self._ticker = Ticker(clock, self.tick)
         self._streams: dict[str, Stream] = {}
         self._ending: dict[str, Stream] = {}
-        self._channels: dict[str, Channel] = {}
         self._publishers: dict[str, Publisher] = {}
-        self._listeners: dict[str, tuple[Channel, ListenerPeer]] = {}
+        self._background = Background()
+        self._audience = Audience(
+            self._peers, settings.max_listeners, self._background, lambda channel_id: bool(self._stream_on(channel_id))
+        )
+        self._around = Surroundings(
+            settings=settings,
+            clock=clock,
+            denoise=denoise,
+            encoding=self._encoding,
+            disk=self._disk,
+            emit=self._emit,
+            levels=self._tell_levels,
+            over=self._end,
+        )
         self._opening = 0
         self._opening_denoised = 0
-        self._tasks: set[asyncio.Task[None]] = set()
         self._status = denoise.status
         self._unsubscribe: Callable[[], None] | None = None
         self._closing = False
@@ -97,10 +109,8 @@ class MediaHost:
         self._closing = True
         for stream in list(self._streams.values()):
             self._end(stream, "shutdown")
-        for peer_id in list(self._listeners):
-            self._drop_listener(peer_id)
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        self._audience.close()
+        await self._background.settle()
         self._ticker.stop()
         await self._encoding.close()
         self._disk.shutdown(wait=False)  # a disk that hangs must not hold up the rest
@@ -123,8 +133,7 @@ class MediaHost:
     async def settle(self) -> None:
         """Wait until everything encoded so far has gone out and what was begun in the background is done."""
         await self._encoding.drain()
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._background.settle()
 
     def _guard(self, stream: Stream, step: Callable[[int], None], now: int) -> None:
         try:
@@ -207,17 +216,7 @@ class MediaHost:
         stream = self._stream_on(grant.channel_id)
         new = stream is None
         if stream is None:
-            around = Surroundings(
-                settings=self._settings,
-                clock=self._clock,
-                denoise=self._denoise,
-                encoding=self._encoding,
-                disk=self._disk,
-                emit=self._emit,
-                levels=self._tell_levels,
-                over=self._end,
-            )
-            stream = Stream(grant, self._channel(grant.channel_id), around)
+            stream = Stream(grant, self._audience.channel(grant.channel_id), self._around)
             self._streams[stream.id] = stream
         old = stream.attach(publisher, self._clock.samples())
         self._forget_publishers(stream)
@@ -250,9 +249,6 @@ class MediaHost:
 
     # ---- listening
 
-    def _channel(self, channel_id: str) -> Channel:
-        return self._channels.setdefault(channel_id, Channel(channel_id, self._drop_listener))
-
     async def listen(self, offer: str, grant: ListenGrant) -> PeerAnswer:
         """Answer a listener's offer; the publisher may come later.
 
@@ -260,69 +256,22 @@ class MediaHost:
         """
         if self._closing:
             raise Unavailable("The server is going down.", retry_after=RETRY_AFTER)
-        channel = self._channel(grant.channel_id)
-        if len(channel) >= self._settings.max_listeners:
-            raise too_many_listeners()
-        peer_id = secrets.token_urlsafe(16)
-        connected = lost = False
-
-        def on_state(state: str) -> None:
-            nonlocal connected, lost
-            if state == "connected":
-                connected = True
-                channel.connect(peer_id)
-            elif state == "lost":
-                lost = True
-                self._drop_listener(peer_id)
-
-        channel.pending += 1
-        try:
-            peer = await self._peers.listener(offer, on_state)
-        except BaseException:
-            channel.pending -= 1
-            self._forget_empty(channel)
-            raise
-        channel.pending -= 1
-        if lost or self._closing:
-            self._close_peer(peer)
-            self._forget_empty(channel)
-            raise Unavailable("The connection was lost before it stood.", retry_after=1)
-        channel.add(peer_id, peer)
-        if connected:  # before anybody could know of it
-            channel.connect(peer_id)
-        self._listeners[peer_id] = (channel, peer)
-        stream = self._stream_on(channel.id)
+        peer_id, peer = await self._audience.admit(offer, grant)
+        stream = self._stream_on(grant.channel_id)
         return PeerAnswer(peer_id, peer.answer, stream.id if stream is not None else None)
-
-    def _drop_listener(self, peer_id: str) -> None:
-        entry = self._listeners.pop(peer_id, None)
-        if entry is not None:
-            channel, peer = entry
-            channel.remove(peer_id)
-            self._close_peer(peer)
-            self._forget_empty(channel)
-
-    def _forget_empty(self, channel: Channel) -> None:
-        if not len(channel) and self._stream_on(channel.id) is None:
-            self._channels.pop(channel.id, None)
 
     # ---- commands on peers and streams
 
     async def trickle(self, peer_id: str, fragment: str) -> None:
         """Hand a peer's later candidates on. Raises NotFound, InvalidRequest."""
-        peer: Peer | None = None
-        if peer_id in self._publishers:
-            peer = self._publishers[peer_id].peer
-        elif peer_id in self._listeners:
-            peer = self._listeners[peer_id][1]
-        if peer is None:
-            raise NotFound("There is no such session; it may have ended.")
-        await peer.trickle(fragment)
+        publisher = self._publishers.get(peer_id)
+        peer = publisher.peer if publisher is not None else None
+        await (peer or self._audience.peer(peer_id)).trickle(fragment)
 
     async def remove(self, peer_id: str, reason: str) -> None:
         """A peer leaves: a listener goes, a publisher's stream ends at once. Raises NotFound."""
-        if peer_id in self._listeners:
-            self._drop_listener(peer_id)
+        if peer_id in self._audience:
+            self._audience.drop(peer_id)
             return
         publisher = self._publishers.pop(peer_id, None)
         if publisher is None or publisher.stream is None:
@@ -352,9 +301,9 @@ class MediaHost:
             self._close_peer(publisher.peer)
         self._forget_publishers(stream)
         self._encoding.flush()
-        self._forget_empty(stream.channel)
+        self._audience.forget_empty(stream.channel)
         self._ending[stream.id] = stream
-        self._spawn(self._finish(stream))
+        self._background.spawn(self._finish(stream))
 
     async def _finish(self, stream: Stream) -> None:
         try:
@@ -366,17 +315,7 @@ class MediaHost:
 
     def _close_peer(self, peer: Peer | None) -> None:
         if peer is not None:
-            self._spawn(peer.close())
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("work in the background failed", exc_info=error)
+            self._background.spawn(peer.close())
 
     def _emit(self, event: MediaEvent) -> None:
         count_states([stream.state for stream in self._streams.values()])

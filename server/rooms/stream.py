@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from server.audio.frame import Samples
-from server.clock import HOP, SAMPLE_RATE, Clock, seconds
-from server.config import Settings
+from server.clock import SAMPLE_RATE, seconds
 from server.errors import Conflict
-from server.inference.lane import DenoiseService
 from server.log import get_logger
 from server.rooms.amount import DenoiseAmount
-from server.rooms.encode import EncodeQueue, EncodeTrack, pre_skip, speech_encoder
 from server.rooms.eventlog import EventLog
 from server.rooms.fanout import Channel
-from server.rooms.files import RecordingPlan, describe
-from server.rooms.health import Alarm, denoise_info
-from server.rooms.loudness import STEP
+from server.rooms.health import denoise_info
 from server.rooms.messages import (
     DenoiseMode,
-    Levels,
     MediaEvent,
     PublishGrant,
     RecordingInfo,
@@ -32,8 +23,8 @@ from server.rooms.messages import (
     StreamState,
 )
 from server.rooms.peers import Peer, ReceivedAudio
-from server.rooms.pipeline import Pipeline
-from server.rooms.recorder import Recorder
+from server.rooms.stream_audio import AudioPlan, StreamAudio
+from server.rooms.surroundings import Publisher, Surroundings
 from server.rooms.titles import clean_title, default_title
 
 CONNECT_LIMIT = 30 * SAMPLE_RATE
@@ -52,44 +43,6 @@ FAILED = "error"
 """Why a stream ended that could not be carried on because of a mistake in the server."""
 
 log = get_logger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class Publisher:
-    """One connection that audio comes from; replaced when its principal posts again."""
-
-    peer_id: str
-    peer: Peer | None = None
-    lost: bool = False
-    stream: Stream | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What every stream of a media host shares."""
-
-    settings: Settings
-    clock: Clock
-    denoise: DenoiseService
-    encoding: EncodeQueue
-    disk: Executor
-    emit: Callable[[MediaEvent], None]
-    levels: Callable[[Levels], None]
-    over: Callable[[Stream, str], None]
-    """Ends a stream for a reason that lies in the stream itself; safe to call at any time."""
-
-
-@dataclass(slots=True)
-class _Audio:
-    """What exists from the first audio on."""
-
-    origin: int
-    """The stream's sample 0 on the server's clock."""
-    pipeline: Pipeline
-    clean: EncodeTrack
-    raw: EncodeTrack | None
-    recorder: Recorder
-    alarm: Alarm = field(default_factory=Alarm)
 
 
 class Stream:
@@ -114,7 +67,7 @@ class Stream:
         self._amount = DenoiseAmount.first(around.settings, grant)
         self._record = grant.record
         self._events = EventLog(around.clock.wall)
-        self._audio: _Audio | None = None
+        self._audio: StreamAudio | None = None
         self._last_audio = around.clock.samples()
         self._deadline = self._last_audio + CONNECT_LIMIT
         self._reconnect_by: datetime | None = None
@@ -198,7 +151,7 @@ class Stream:
             self._reconnect_by = None
             self._set_state(StreamState.LIVE)
         if self._audio is not None:
-            self._audio.pipeline.receive(audio, audio.arrival - self._audio.origin)
+            self._audio.receive(audio)
 
     def peer_state(self, publisher: Publisher, state: str) -> None:
         """The connection says how it is: "connected", "silent" or "lost"."""
@@ -213,36 +166,16 @@ class Stream:
             self._lose(state)
 
     def _go_live(self, origin: int) -> None:
-        around, settings = self._around, self._around.settings
-        clean = around.encoding.open(speech_encoder(settings, self._mode), self._on_packet, self._on_encode_error)
-        raw = None
-        if settings.record_raw and self._mode is not DenoiseMode.ABSENT:
-            raw = around.encoding.open(speech_encoder(settings, self._mode), self._on_raw_packet, self._on_encode_error)
-        plan = RecordingPlan(
-            folder=settings.recordings_dir / self.id,
-            pre_skip=pre_skip(clean),
-            reserve_mb=settings.disk_reserve_mb,
-            raw=raw is not None,
+        self._audio = StreamAudio(
+            AudioPlan(self.id, origin, self._mode, self._amount),
+            self.channel,
+            self._events,
+            self._around,
+            lambda: self.info,
+            self._on_recording_failed,
+            self._on_broken,
         )
-        self._audio = _Audio(
-            origin=origin,
-            pipeline=Pipeline(
-                denoise=around.denoise,
-                mode=self._mode,
-                deadline_hops=settings.denoise_deadline_ms * SAMPLE_RATE // 1000 // HOP,
-                amount=self._amount,
-                on_clean=self._on_frame,
-                on_raw=self._on_raw_frame if raw is not None else None,
-                on_gap=lambda start, end: self._events.add("gap", start, end=end),
-                on_levels=lambda at, came, went: around.levels(Levels(self.id, at, STEP, came, went)),
-            ),
-            clean=clean,
-            raw=raw,
-            recorder=Recorder(
-                plan, lambda: describe(self.info, plan), self._events, around.disk, self._on_recording_failed
-            ),
-        )
-        self._started_at = around.clock.wall()
+        self._started_at = self._around.clock.wall()
         self._events.add("stream", 0, stream=self.id, denoise=self._mode, title=self._title)
         if self._record:
             self._audio.recorder.start(0)
@@ -265,14 +198,12 @@ class Stream:
     def feed(self, now: int) -> None:
         """First half of a tick: audio into the denoiser."""
         if self._audio is not None:
-            self._audio.pipeline.feed(now - self._audio.origin, self._around.clock.samples())
+            self._audio.feed(now)
 
     def emit(self, now: int) -> None:
         """Second half of a tick: audio out of it, and what time brings."""
-        if self._audio is not None:
-            self._audio.pipeline.emit(self._around.clock.samples())
-            if self._audio.alarm.update(now, self._audio.pipeline.degraded):
-                self._tell_health(self._audio.alarm.raised)
+        if self._audio is not None and self._audio.emit(now):
+            self._tell_health(self._audio.alarm.raised)
         if self.state is StreamState.CONNECTING and now >= self._deadline:
             self._around.over(self, "never-connected")
         elif self.state is StreamState.RECONNECTING and now >= self._deadline:
@@ -283,24 +214,7 @@ class Stream:
                 self._audio.pipeline.count()
             self._tell_listeners()
 
-    def _on_frame(self, start: int, samples: Samples) -> None:
-        if self._audio is not None:
-            self._around.encoding.put(self._audio.clean, start, samples)
-
-    def _on_raw_frame(self, start: int, samples: Samples) -> None:
-        if self._audio is not None and self._audio.raw is not None and self._audio.recorder.on:
-            self._around.encoding.put(self._audio.raw, start, samples)
-
-    def _on_packet(self, start: int, packet: bytes) -> None:
-        if self._audio is not None:
-            self.channel.send(packet, self._audio.origin + start)
-            self._audio.recorder.clean(start, packet)
-
-    def _on_raw_packet(self, start: int, packet: bytes) -> None:
-        if self._audio is not None:
-            self._audio.recorder.raw(start, packet)
-
-    def _on_encode_error(self, error: Exception) -> None:
+    def _on_broken(self, error: Exception) -> None:
         log.error("encoding failed", stream=self.id, exc_info=error)
         self._around.over(self, FAILED)
 
@@ -376,9 +290,7 @@ class Stream:
         self._reconnect_by = None
         self.state = StreamState.ENDED
         if self._audio is not None:
-            if reason != FAILED:
-                self._audio.pipeline.finish(self._around.clock.samples())
-            self._audio.pipeline.close()
+            self._audio.stop(failed=reason == FAILED)
         self._events.add("state", self.position, state=self.state, reason=reason)
         return publisher
 
@@ -386,14 +298,7 @@ class Stream:
         """Close the recording; whoever is told afterwards finds it whole."""
         try:
             if self._audio is not None:
-                await self._close(self._audio)
+                await self._audio.close()
         finally:
             log.info("stream ended", stream=self.id, reason=self._end_reason, duration=seconds(self.position))
             self._around.emit(MediaEvent("stream_ended", self.info))
-
-    async def _close(self, audio: _Audio) -> None:
-        for track in (audio.clean, audio.raw):
-            if track is not None:
-                await self._around.encoding.drain(track)
-                self._around.encoding.close_track(track)
-        await audio.recorder.close()

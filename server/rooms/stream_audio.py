@@ -1,0 +1,120 @@
+"""The sound of one stream: through the denoiser and the encoder, to its listeners and onto the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from server.audio.frame import Samples
+from server.clock import HOP, SAMPLE_RATE
+from server.rooms.amount import DenoiseAmount
+from server.rooms.encode import pre_skip, speech_encoder
+from server.rooms.eventlog import EventLog
+from server.rooms.fanout import Channel
+from server.rooms.files import RecordingPlan, describe
+from server.rooms.health import Alarm
+from server.rooms.loudness import STEP
+from server.rooms.messages import DenoiseMode, Levels, StreamInfo
+from server.rooms.peers import ReceivedAudio
+from server.rooms.pipeline import Pipeline
+from server.rooms.recorder import Recorder
+from server.rooms.surroundings import Surroundings
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPlan:
+    """What the sound of a stream is when it begins."""
+
+    stream_id: str
+    origin: int
+    """The stream's sample 0 on the server's clock."""
+    mode: DenoiseMode
+    amount: DenoiseAmount
+
+
+class StreamAudio:
+    """What exists of a stream from its first audio on.
+
+    `info` gives the stream as it is; `on_recording_failed(detail)` and `on_broken(error)`, which is told that no
+    packet will come any more, are called on the event loop.
+    """
+
+    def __init__(
+        self,
+        plan: AudioPlan,
+        channel: Channel,
+        events: EventLog,
+        around: Surroundings,
+        info: Callable[[], StreamInfo],
+        on_recording_failed: Callable[[str], None],
+        on_broken: Callable[[Exception], None],
+    ) -> None:
+        settings = around.settings
+        self.origin = plan.origin
+        self.alarm = Alarm()
+        self._channel = channel
+        self._around = around
+        self._clean = around.encoding.open(speech_encoder(settings, plan.mode), self._on_packet, on_broken)
+        self._raw = None
+        if settings.record_raw and plan.mode is not DenoiseMode.ABSENT:
+            self._raw = around.encoding.open(speech_encoder(settings, plan.mode), self._on_raw_packet, on_broken)
+        recording = RecordingPlan(
+            folder=settings.recordings_dir / plan.stream_id,
+            pre_skip=pre_skip(self._clean),
+            reserve_mb=settings.disk_reserve_mb,
+            raw=self._raw is not None,
+        )
+        self.pipeline = Pipeline(
+            denoise=around.denoise,
+            mode=plan.mode,
+            deadline_hops=settings.denoise_deadline_ms * SAMPLE_RATE // 1000 // HOP,
+            amount=plan.amount,
+            on_clean=self._on_frame,
+            on_raw=self._on_raw_frame if self._raw is not None else None,
+            on_gap=lambda start, end: events.add("gap", start, end=end),
+            on_levels=lambda at, came, went: around.levels(Levels(plan.stream_id, at, STEP, came, went)),
+        )
+        self.recorder = Recorder(
+            recording, lambda: describe(info(), recording), events, around.disk, on_recording_failed
+        )
+
+    def receive(self, audio: ReceivedAudio) -> None:
+        """Take audio from the publisher."""
+        self.pipeline.receive(audio, audio.arrival - self.origin)
+
+    def feed(self, now: int) -> None:
+        """First half of a tick: audio into the denoiser. `now` is the server's clock."""
+        self.pipeline.feed(now - self.origin, self._around.clock.samples())
+
+    def emit(self, now: int) -> bool:
+        """Second half of a tick: audio out of it. Returns whether the alarm has gone on or off."""
+        self.pipeline.emit(self._around.clock.samples())
+        return self.alarm.update(now, self.pipeline.degraded)
+
+    def stop(self, *, failed: bool) -> None:
+        """Nothing comes any more: what is held back goes out, unless the stream failed."""
+        if not failed:
+            self.pipeline.finish(self._around.clock.samples())
+        self.pipeline.close()
+
+    async def close(self) -> None:
+        """After `stop`: close the recording; returns when it is on the disk."""
+        for track in (self._clean, self._raw):
+            if track is not None:
+                await self._around.encoding.drain(track)
+                self._around.encoding.close_track(track)
+        await self.recorder.close()
+
+    def _on_frame(self, start: int, samples: Samples) -> None:
+        self._around.encoding.put(self._clean, start, samples)
+
+    def _on_raw_frame(self, start: int, samples: Samples) -> None:
+        if self._raw is not None and self.recorder.on:
+            self._around.encoding.put(self._raw, start, samples)
+
+    def _on_packet(self, start: int, packet: bytes) -> None:
+        self._channel.send(packet, self.origin + start)
+        self.recorder.clean(start, packet)
+
+    def _on_raw_packet(self, start: int, packet: bytes) -> None:
+        self.recorder.raw(start, packet)

@@ -1,0 +1,43 @@
+"""What every stream of a media host shares, and the connection that audio comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from server.clock import Clock
+from server.config import Settings
+from server.inference.lane import DenoiseService
+from server.rooms.encode import EncodeQueue
+from server.rooms.messages import Levels, MediaEvent
+from server.rooms.peers import Peer
+
+if TYPE_CHECKING:
+    from server.rooms.stream import Stream
+
+
+@dataclass(slots=True, eq=False)
+class Publisher:
+    """One connection that audio comes from; replaced when its principal posts again."""
+
+    peer_id: str
+    peer: Peer | None = None
+    lost: bool = False
+    stream: Stream | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every stream of a media host shares."""
+
+    settings: Settings
+    clock: Clock
+    denoise: DenoiseService
+    encoding: EncodeQueue
+    disk: Executor
+    emit: Callable[[MediaEvent], None]
+    levels: Callable[[Levels], None]
+    over: Callable[[Stream, str], None]
+    """Ends a stream for a reason that lies in the stream itself; safe to call at any time."""
