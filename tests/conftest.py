@@ -11,7 +11,6 @@ import asyncio
 import inspect
 import os
 import shutil
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
+from server.bench.local import free_port
 from tests import guards
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ pytest_plugins = ["pytester"]
 
 KINDS = {"models_dir": "models", "clips_dir": "models", "chromium_path": "browser", "quality_metrics": "quality"}
 """Which kind of test a fixture makes of the test that asks for it."""
+
+FAILED = pytest.StashKey[bool]()
+"""Whether a test has failed already: then nothing more is said of what it left behind."""
 
 REQUIRED = {kind.strip() for kind in os.environ.get("CLEARCAST_REQUIRE", "").split(",") if kind.strip()}
 
@@ -74,6 +77,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
     if report.skipped and not hasattr(report, "wasxfail"):
         missing = [kind for kind in sorted(REQUIRED) if item.get_closest_marker(kind)]
         if missing:
@@ -167,14 +171,6 @@ async def chromium(launch_chromium: LaunchChromium) -> Browser:
     return await launch_chromium()
 
 
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """A port of 127.0.0.1 that nobody uses at the moment."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(name="free_port")
 def _free_port() -> int:
     return free_port()
@@ -217,7 +213,7 @@ def _guarded(request: pytest.FixtureRequest) -> Iterator[None]:
     guards.watch.clear()
     request.getfixturevalue("_tasks")
     yield
-    if request.node.get_closest_marker("allow_blocking"):
+    if request.node.get_closest_marker("allow_blocking") or request.node.stash.get(FAILED, False):
         return
     if guards.watch.calls:
         pytest.fail("waited on the event loop: " + "; ".join(sorted(set(guards.watch.calls))), pytrace=False)
@@ -229,6 +225,7 @@ def _guarded(request: pytest.FixtureRequest) -> Iterator[None]:
 async def _tasks(request: pytest.FixtureRequest) -> AsyncIterator[None]:
     known = asyncio.all_tasks()
     yield
-    left = await guards.leftover_tasks(known)
-    if left and not request.node.get_closest_marker("allow_tasks"):
+    failed = request.node.stash.get(FAILED, False)
+    left = await guards.leftover_tasks(known, patience=0.1 if failed else 10.0)
+    if left and not failed and not request.node.get_closest_marker("allow_tasks"):
         pytest.fail("tasks left behind: " + "; ".join(left), pytrace=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import shutil
 import signal
 import socket
@@ -19,6 +20,8 @@ import aiohttp
 
 READY_LIMIT_S = 60.0
 STOP_LIMIT_S = 15.0
+
+_chance = random.SystemRandom()
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,18 @@ class LocalServer:
 
 
 def free_port() -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that was free a moment ago.
+
+    Not one of those that the kernel gives to whoever asks for any: it would be taken again before it is used.
+    """
+    while True:
+        port = _chance.randrange(16_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 @asynccontextmanager

@@ -77,7 +77,7 @@ async def own_channel(server: LocalServer) -> str:
     return slug
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 30.0) -> None:
     """Wait until `condition()` is true; TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         while not condition():
@@ -203,7 +203,7 @@ class Follower:
             if event["type"] == kind and data.items() <= {name: event["data"].get(name, ...) for name in data}.items()
         ]
 
-    async def wait(self, kind: str, seconds: float = 10.0, **data: Any) -> dict[str, Any]:
+    async def wait(self, kind: str, seconds: float = 30.0, **data: Any) -> dict[str, Any]:
         """The first such event, which may have come already."""
         await until(lambda: self.told(kind, **data), seconds)
         return self.told(kind, **data)[0]

@@ -36,7 +36,7 @@ def install(folder: Path, name: str = "DeepFilterNet3", config: str = "fine") ->
     return folder
 
 
-async def until(condition: Callable[[], bool], timeout: float = 10.0) -> float:
+async def until(condition: Callable[[], bool], timeout: float = 30.0) -> float:
     """Wait for `condition`; returns how long it took, fails after `timeout` seconds."""
     began = time.monotonic()
     while not condition():

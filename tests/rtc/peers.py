@@ -102,7 +102,7 @@ def damaged(offer: str, chaos: random.Random, wounds: int) -> str:
     return "".join(text)
 
 
-async def until(condition: Callable[[], Any], timeout: float = 5.0) -> None:
+async def until(condition: Callable[[], Any], timeout: float = 30.0) -> None:
     """Wait until `condition()` is true; fails after `timeout` seconds."""
     async with asyncio.timeout(timeout):
         while not condition():

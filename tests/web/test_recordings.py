@@ -128,7 +128,7 @@ async def test_the_raw_version_and_the_drawing(http: aiohttp.ClientSession, kept
 async def test_deleting_is_undone_by_restoring_and_pages_are_told(http: aiohttp.ClientSession, kept: Path) -> None:
     page = await http.ws_connect("/api/v1/events")
     await page.send_json({"type": "subscribe", "topics": [{"topic": "recordings"}]})
-    assert len((await page.receive_json(timeout=2))["data"]["items"]) == 1
+    assert len((await page.receive_json(timeout=30))["data"]["items"]) == 1
     async with http.delete("/api/v1/recordings/abc") as response:
         assert (response.status, await response.read()) == (204, b"")
     for path in ("", "/audio", "/peaks"):
@@ -138,6 +138,6 @@ async def test_deleting_is_undone_by_restoring_and_pages_are_told(http: aiohttp.
         assert (await response.json())["id"] == "abc"
     async with http.get("/api/v1/recordings/abc/audio") as response:
         assert response.status == 200
-    told = [(await page.receive_json(timeout=2))["type"] for _ in range(2)]
+    told = [(await page.receive_json(timeout=30))["type"] for _ in range(2)]
     assert told == ["recording_removed", "recording_updated"]
     await page.close()
