@@ -28,7 +28,7 @@ def hub() -> EventHub:
 
 
 async def read(subscriber: Subscriber, count: int) -> list[Any]:
-    envelopes = [await asyncio.wait_for(subscriber.get(), 1) for _ in range(count)]
+    envelopes = [await asyncio.wait_for(subscriber.get(), 30) for _ in range(count)]
     return [json.loads(item.text) for item in envelopes if item is not None]
 
 

@@ -26,6 +26,8 @@ class Relay:
         self.audio: list[ReceivedAudio] = []
         self.requests: list[tuple[str, str, str]] = []
         self.live = False
+        self.told_live = False
+        """Whether somebody has been told that a stream is live."""
         self.wire: LossyWire | None = None
         """Put between the server and those that come from now on."""
         self.refuse: ClearcastError | None = None
@@ -67,6 +69,7 @@ class Relay:
         return web.json_response({"id": "local", "name": "Me", "channel": "main"})
 
     async def channel(self, request: web.Request) -> web.Response:
+        self.told_live = self.told_live or self.live
         return web.json_response({"slug": "main", "stream": {"id": "s1"} if self.live else None})
 
     async def close(self) -> None:

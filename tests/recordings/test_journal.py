@@ -138,7 +138,7 @@ async def test_what_a_locked_database_refused_is_written_later(desk: Desk, monke
     over = replace(LIVE, state=StreamState.ENDED, ended_at=STARTED, position=48_000, recording=RecordingInfo(on=False))
     await desk.happen(MediaEvent("stream_started", LIVE), MediaEvent("stream_ended", over))
     assert desk.said == ["stream_started", "stream_ended"]
-    for _ in range(100):
+    for _ in range(1_500):
         if not desk.journal._unwritten:
             break
         await asyncio.sleep(0.02)

@@ -22,7 +22,7 @@ class Slow:
         self.fail = False
 
     def encode(self, samples: Samples) -> bytes:
-        self.gate.wait(5)
+        self.gate.wait(60)
         if self.fail:
             raise ValueError("broken")
         return str(int(samples[0])).encode()

@@ -225,7 +225,7 @@ async def test_a_removed_file_is_noticed(desk: Desk) -> None:
 async def test_a_disk_that_hangs_stops_the_recording_after_thirty_seconds(desk: Desk) -> None:
     gate = threading.Event()
     for _ in range(2):
-        desk.executor.submit(gate.wait, 5)
+        desk.executor.submit(gate.wait, 60)
     desk.recorder.start(0)
     packet = desk.encoder.encode(tone(0))
     for number in range(BACKLOG + 10):
@@ -254,7 +254,7 @@ async def test_a_disk_that_hangs_keeps_the_files_and_lets_the_stream_end(
     assert not desk.recorder.held
     gate = threading.Event()
     for _ in range(2):
-        desk.executor.submit(gate.wait, 5)
+        desk.executor.submit(gate.wait, 60)
     await desk.recorder.close()
     assert desk.recorder.held
     gate.set()
@@ -265,7 +265,7 @@ async def test_switching_off_while_the_disk_is_busy_leaves_nothing_behind(desk: 
     await desk.feed(1)
     gate = threading.Event()
     for _ in range(2):
-        desk.executor.submit(gate.wait, 5)
+        desk.executor.submit(gate.wait, 60)
     for _ in range(20):
         desk.recorder.clean(desk.position, desk.encoder.encode(tone(desk.position)))
         desk.position += PACKET

@@ -151,8 +151,14 @@ class Ear:
         receiver = add_audio(self.connection, "recvonly").receiver
         assert isinstance(receiver, PacketReceiver)
         self.packets: list[tuple[int, bytes]] = []
+        self._receiver = receiver
         receiver.clock = SystemClock()
         receiver.on_packet = self._take
+
+    @property
+    def ready(self) -> bool:
+        """Whether what is sent now is heard."""
+        return self.connection.connectionState == "connected" and self._receiver._registered
 
     def _take(self, ssrc: int, sequence: int, timestamp: int, payload: bytes, arrival: int) -> None:
         self.packets.append((timestamp, payload))

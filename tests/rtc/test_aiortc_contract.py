@@ -60,8 +60,7 @@ async def test_packets_pass_between_our_sender_and_receiver_and_lost_ones_are_se
         answer = await wire.attach(answerer.localDescription.sdp)
         await offerer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         assert not sender.transmit(b"too early", 0)
-        await until(lambda: sender.ready and answerer.connectionState == "connected")
-        await asyncio.sleep(0.05)
+        await until(lambda: sender.ready and answerer.connectionState == "connected" and receiver._registered)
         for n in range(60):
             wire.cut = n in (5, 7)
             assert sender.transmit(bytes([n]), n * 960)

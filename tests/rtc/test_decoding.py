@@ -35,7 +35,7 @@ async def test_what_finds_no_room_is_dropped_oldest_first_and_counted() -> None:
         return REGISTRY.get_sample_value("clearcast_decode_dropped_packets_total") or 0.0
 
     free = threading.Event()
-    decoding._executor().submit(free.wait, 5)
+    decoding._executor().submit(free.wait, 60)
     heard: list[int] = []
     decoder = PacketDecoder(lambda packet, samples: heard.append(packet.sequence))
     packet = made(1)[0]

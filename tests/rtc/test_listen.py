@@ -48,8 +48,7 @@ class Hall:
     async def seat(self, ear: Ear) -> ListenerPeer:
         peer = await self.answer(await ear.offer())
         await ear.accept(peer.answer)
-        await until(lambda: "connected" in self.states and ear.connection.connectionState == "connected")
-        await asyncio.sleep(0.05)
+        await until(lambda: "connected" in self.states and ear.ready)
         return peer
 
 
@@ -90,18 +89,17 @@ async def test_what_was_sent_before_a_listener_came_is_never_heard(hall: Hall, e
     for n in range(10):
         peer.send(b"early", n * PACKET)
     await ear.accept(peer.answer)
-    await until(lambda: "connected" in hall.states)
-    await asyncio.sleep(0.05)
+    await until(lambda: "connected" in hall.states and ear.ready)
     peer.send(b"live", 10 * PACKET)
     await until(lambda: ear.packets)
     assert [payload for _, payload in ear.packets] == [b"live"]
 
 
 async def test_a_listener_may_wait_for_a_stream_as_long_as_it_likes(hall: Hall, ear: Ear) -> None:
-    peer = await hall.answer(await ear.offer(), connect_timeout=0.3)
+    peer = await hall.answer(await ear.offer(), connect_timeout=0.5)
     await ear.accept(peer.answer)
-    await until(lambda: hall.states == ["connected"])
-    await asyncio.sleep(0.6)
+    await until(lambda: hall.states == ["connected"] and ear.ready)
+    await asyncio.sleep(0.8)
     assert hall.states == ["connected"]
     peer.send(b"at last", 0)
     await until(lambda: ear.packets)
@@ -152,12 +150,13 @@ async def test_an_unmodified_receiver_decodes_it(hall: Hall) -> None:
         peer = await hall.answer(connection.localDescription.sdp)
         await connection.setRemoteDescription(RTCSessionDescription(peer.answer, "answer"))
         await until(lambda: hall.states == ["connected"] and connection.connectionState == "connected")
-        await asyncio.sleep(0.05)
+        receiver = connection.getReceivers()[0]
+        await until(lambda: receiver._RTCRtpReceiver__started)
         encoder = OpusEncoder(1)
         for n in range(10):
             peer.send(encoder.encode(tone(n)), n * PACKET)
         track = tracks[0]
-        frame = await asyncio.wait_for(track.recv(), 3)  # type: ignore[attr-defined]
+        frame = await asyncio.wait_for(track.recv(), 30)  # type: ignore[attr-defined]
         assert frame.sample_rate == 48_000
     finally:
         await connection.close()
@@ -173,8 +172,7 @@ async def test_loss_on_the_way_leaves_the_connection_standing(hall: Hall, ear: E
     wire = LossyWire()
     peer = await hall.answer(await ear.offer())
     await ear.accept(await wire.attach(peer.answer))
-    await until(lambda: "connected" in hall.states and ear.connection.connectionState == "connected")
-    await asyncio.sleep(0.05)
+    await until(lambda: "connected" in hall.states and ear.ready)
     wire.loss = 0.1
     for n in range(200):
         peer.send(bytes([n]), n * PACKET)

@@ -9,6 +9,7 @@ import struct
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aioice.ice
 import numpy as np
 import pytest
 from aiortc import RTCSessionDescription
@@ -27,19 +28,24 @@ class Studio:
     def __init__(self) -> None:
         self.clock = SystemClock()
         self.audio: list[ReceivedAudio] = []
-        self.handed_over: list[int] = []
         self.states: list[str] = []
         self.peers: list[PublisherPeer] = []
         self.port: UdpPort
 
     async def answer(self, offer: str, **options: float) -> PublisherPeer:
+        """A peer that does not mind silence, unless told after how many seconds it does."""
+        options = {"silence_timeout": 600.0, **options}
         peer = await PublisherPeer.create(offer, self.port, self._hear, self.states.append, self.clock, **options)
         self.peers.append(peer)
         return peer
 
+    async def on_air(self, talker: Talker) -> None:
+        """Wait until what is sent now is heard."""
+        receivers = [peer._transceiver.receiver for peer in self.peers]
+        await until(lambda: "connected" in self.states and talker.sender.ready and receivers[-1]._registered)
+
     def _hear(self, audio: ReceivedAudio) -> None:
         self.audio.append(audio)
-        self.handed_over.append(self.clock.samples())
 
 
 @pytest.fixture
@@ -62,21 +68,19 @@ async def talker() -> AsyncIterator[Talker]:
 async def test_packets_arrive_decoded_in_order_at_once(studio: Studio, talker: Talker) -> None:
     peer = await studio.answer(await talker.offer())
     await talker.accept(peer.answer)
-    await until(lambda: studio.states == ["connected"])
-    started = studio.clock.samples()
-    await talker.talk(50)
-    await until(lambda: len(studio.audio) == 50)
+    await studio.on_air(talker)
+    for number in range(50):  # none waits for the one after it
+        sent = studio.clock.samples()
+        await talker.talk(1, interval=0)
+        await until(lambda number=number: len(studio.audio) == number + 1)  # type: ignore[misc]
+        assert sent <= studio.audio[-1].arrival <= studio.clock.samples()
     times = [audio.rtp_time for audio in studio.audio]
     assert times == [times[0] + n * PACKET for n in range(50)]
     assert all(audio.rate == 48_000 and audio.samples.shape == (PACKET,) for audio in studio.audio)
     assert all(audio.samples.dtype == np.float32 for audio in studio.audio)
-    delays = [audio.arrival - started - n * PACKET for n, audio in enumerate(studio.audio)]
-    assert np.median(delays) < 48 * 10  # milliseconds: nothing waits for a packet after it
-    held = [handed - audio.arrival for handed, audio in zip(studio.handed_over, studio.audio, strict=True)]
-    assert np.median(held) < 48 * 10
     heard = np.concatenate([audio.samples for audio in studio.audio[10:]])
     assert 0.18 < float(np.sqrt(np.mean(heard**2))) < 0.24
-    assert peer.silent_s < 1
+    assert peer.silent_s <= (studio.clock.samples() - sent) / 48_000
 
 
 async def test_an_unmodified_sender_is_heard(studio: Studio) -> None:
@@ -107,7 +111,7 @@ async def test_two_percent_of_loss_cost_two_percent_of_audio(studio: Studio, tal
     wire.jitter_s, wire.reorder, wire.duplicate, wire.delay_s = 0.004, 0.03, 0.02, 0.002
     peer = await studio.answer(await talker.offer())
     await talker.accept(await wire.attach(peer.answer))
-    await until(lambda: "connected" in studio.states and talker.sender.ready)
+    await studio.on_air(talker)
     wire.loss = 0.02
     await talker.talk(400, interval=0.008)
     await until(lambda: len(studio.audio) + wire.lost >= 400)
@@ -121,19 +125,22 @@ async def test_two_percent_of_loss_cost_two_percent_of_audio(studio: Studio, tal
 
 async def test_a_cut_is_noticed_and_the_audio_goes_on_after_it(studio: Studio, talker: Talker) -> None:
     wire = LossyWire()
-    peer = await studio.answer(await talker.offer(), silence_timeout=0.3)
+    peer = await studio.answer(await talker.offer(), silence_timeout=0.5)
     await talker.accept(await wire.attach(peer.answer))
-    await until(lambda: "connected" in studio.states and talker.sender.ready)
+    await studio.on_air(talker)
     await talker.talk(15)
-    before = len(studio.audio)
+    await until(lambda: len(studio.audio) == 15)
     wire.cut = True
-    await talker.talk(40)
-    assert studio.states == ["connected", "silent"]
+    async with asyncio.timeout(30):
+        while studio.states[-1] != "silent":
+            await talker.talk(5)
+    assert len(studio.audio) == 15
     wire.cut = False
     await talker.talk(15)
-    await until(lambda: len(studio.audio) >= before + 15)
-    assert studio.states == ["connected", "silent", "heard"]
-    assert studio.audio[-1].rtp_time - studio.audio[0].rtp_time == 69 * PACKET
+    await until(lambda: len(studio.audio) == 30)
+    assert studio.states[0] == "connected"
+    assert "heard" in studio.states[studio.states.index("silent") :]
+    assert studio.audio[-1].rtp_time - studio.audio[0].rtp_time == (talker.packet - 1) * PACKET
     wire.close()
 
 
@@ -171,7 +178,7 @@ async def test_a_closed_peer_says_nothing_more(studio: Studio, talker: Talker) -
 async def test_corrupt_packets_do_not_end_the_connection(studio: Studio, talker: Talker) -> None:
     peer = await studio.answer(await talker.offer())
     await talker.accept(peer.answer)
-    await until(lambda: studio.states == ["connected"] and talker.sender.ready)
+    await studio.on_air(talker)
     await talker.talk(5, interval=0.005)
     for n, payload in enumerate([b"\xff", b"\x03", b"\x03\xff" * 20, bytes(1200), b"\x00" * 3, b"\xfc\xff\xff"]):
         talker.sender.transmit(payload, (5 + n) * PACKET)
@@ -185,7 +192,7 @@ async def test_corrupt_packets_do_not_end_the_connection(studio: Studio, talker:
 async def test_malformed_headers_and_reports_do_not_end_the_connection(studio: Studio, talker: Talker) -> None:
     peer = await studio.answer(await talker.offer())
     await talker.accept(peer.answer)
-    await until(lambda: studio.states == ["connected"] and talker.sender.ready)
+    await studio.on_air(talker)
     await talker.talk(5, interval=0.005)
     sender = talker.sender
     transport: Any = sender.transport
@@ -221,13 +228,17 @@ async def test_a_peer_is_reached_by_candidates_that_come_later(studio: Studio, t
     await until(lambda: studio.states == ["connected"])
 
 
-async def test_a_peer_that_hides_its_addresses_is_reached_without_waiting(studio: Studio, talker: Talker) -> None:
+async def test_a_peer_that_hides_its_addresses_is_reached_without_asking_for_them(
+    studio: Studio, talker: Talker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask() -> None:
+        raise AssertionError("the network was asked for a name, which takes a second")
+
+    monkeypatch.setattr(aioice.ice.mdns, "create_mdns_protocol", ask)
     offer = await talker.offer()
     lines = [line for line in offer.split("\r\n") if not line.startswith("a=candidate")]
     lines.insert(-1, "a=candidate:1 1 udp 2122260223 0b4c3a1e-6a3c-4a2f-9f55-0d6a64f7ee0a.local 52033 typ host")
-    started = asyncio.get_running_loop().time()
     peer = await studio.answer("\r\n".join(lines))
-    assert asyncio.get_running_loop().time() - started < 0.5
     await talker.accept(peer.answer)
     await until(lambda: studio.states == ["connected"])
 

@@ -135,7 +135,7 @@ async def test_somebody_who_does_not_read_is_cut_off(server: Server, http: aioht
 
     reader = await subscribe(http, "streams")
     await reader.receive_json(timeout=30)
-    for _ in range(100):
+    for _ in range(3_000):
         if len(server.services.sockets) == 2:
             break
         await asyncio.sleep(0.01)
@@ -145,7 +145,7 @@ async def test_somebody_who_does_not_read_is_cut_off(server: Server, http: aioht
         if number % 20 == 0:
             for _ in range(20):
                 await reader.receive_json(timeout=30) if number else None
-    for _ in range(200):
+    for _ in range(1_500):
         if len(server.services.sockets) == 1:
             break
         await asyncio.sleep(0.02)
@@ -159,7 +159,7 @@ async def test_pages_are_told_that_the_server_goes_down(server: Server, http: ai
     page = await subscribe(http, "streams")
     await page.receive_json(timeout=30)
     heard = asyncio.create_task(page.receive(timeout=30))
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(30):
         await server.close()
     assert (await heard).type is aiohttp.WSMsgType.CLOSE
     assert page.close_code == aiohttp.WSCloseCode.GOING_AWAY

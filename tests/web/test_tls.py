@@ -83,7 +83,7 @@ async def test_a_renewed_certificate_is_taken_without_a_restart(
     pair.certificate.write_bytes(renewed.certificate.read_bytes())
     pair.key.write_bytes(renewed.key.read_bytes())
     os.utime(pair.key, (1, 1))
-    for _ in range(100):
+    for _ in range(1_500):
         if await presented(port) != before:
             break
         await asyncio.sleep(0.02)
