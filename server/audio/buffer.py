@@ -144,7 +144,9 @@ class FrameBuffer:
         samples, concealed = self._samples(start)
         self.position += HOP
         self.concealed += concealed
-        return AudioFrame(start, np.clip(samples, -1.0, 1.0), concealed)
+        np.minimum(samples, 1.0, out=samples)
+        np.maximum(samples, -1.0, out=samples)
+        return AudioFrame(start, samples, concealed)
 
     def _samples(self, start: int) -> tuple[Samples, bool]:
         segment = self._playing

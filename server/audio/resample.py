@@ -42,6 +42,15 @@ def _kernel_table(half: int, cutoff: float) -> NDArray[np.float32]:
 
 
 @functools.cache
+def _kernel_rows(half: int, cutoff: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The taps (2 half) that read at each step from -1 to 2 samples after tap `half - 1`, and their change a step."""
+    steps = np.arange(3 * _STEPS + 2)[:, None] - _STEPS
+    taps = np.arange(2 * half) - (half - 1)
+    rows = _kernel_table(half, cutoff)[steps + (half + 2 - taps) * _STEPS]
+    return np.ascontiguousarray(rows[:-1]), np.diff(rows, axis=0)
+
+
+@functools.cache
 def _parabola(count: int) -> NDArray[np.float32]:
     """Weights (count, 3) of a parabola through the first, the middle and the last of `count` points."""
     u = np.linspace(0.0, 1.0, count)
@@ -64,6 +73,7 @@ class VariableResampler:
             self.half, cutoff = math.ceil(_HALF * max(1.0, ratio)), _ROLL_OFF * min(1.0, 1.0 / ratio)
         self._table = _kernel_table(self.half, cutoff)
         self._taps = np.arange(2 * self.half) - (self.half - 1)
+        self._near = _kernel_rows(self.half, cutoff) if rate == SAMPLE_RATE else None
         self._queue: Samples = np.zeros(self.half - 1, np.float32)
         self._position = float(self.half - 1)
 
@@ -75,7 +85,7 @@ class VariableResampler:
     def missing(self, count: int, step: float) -> int:
         """Samples to `put` before `count` outputs can be taken at `step` input samples each."""
         last = math.floor(self._position + (count - 1) * step)
-        if abs(step - 1.0) <= _NEAR_ONE:
+        if self._is_near_one(count, step):
             last = max(last, math.floor(self._position) + count - 1)  # there, one input is read for each output
         return max(0, last + self.half + 1 - len(self._queue))
 
@@ -91,7 +101,7 @@ class VariableResampler:
         output: Samples
         if step == 1.0 and fraction == 0.0:
             output = self._queue[whole : whole + count].copy()
-        elif abs(step - 1.0) <= _NEAR_ONE:
+        elif self._is_near_one(count, step):
             output = self._near_one(first, fraction, count, step)
         else:
             output = self._any_step(count, step)
@@ -103,6 +113,9 @@ class VariableResampler:
             self._position = float(round(self._position))
         return output
 
+    def _is_near_one(self, count: int, step: float) -> bool:
+        return self._near is not None and abs(step - 1.0) <= _NEAR_ONE and abs(step - 1.0) * count < 1.0
+
     def _kernels(self, fractions: NDArray[np.float64]) -> NDArray[np.float32]:
         """Taps (n, 2 half) that read at these fractions of a sample after tap `half - 1`."""
         places = (fractions[:, None] - self._taps + self.half + 2) * _STEPS
@@ -113,11 +126,18 @@ class VariableResampler:
         return kernels
 
     def _near_one(self, first: int, fraction: float, count: int, step: float) -> Samples:
+        assert self._near is not None
+        rows, slopes = self._near
         change = (count - 1) * (step - 1.0)
-        kernels = self._kernels(fraction + np.array([0.0, 0.5 * change, change]))
+        kernels = np.empty((2 * self.half, 3), np.float32)
+        for column, shift in enumerate((0.0, 0.5 * change, change)):
+            place = (fraction + shift + 1.0) * _STEPS
+            index = int(place)
+            kernels[:, column] = rows[index] + np.float32(place - index) * slopes[index]
         block = self._queue[first : first + count + 2 * self.half - 1]
-        windows = np.ascontiguousarray(sliding_window_view(block, 2 * self.half))
-        three: NDArray[np.float32] = windows @ kernels.T
+        # All runs of 2 half samples; `sliding_window_view` would take longer than the arithmetic.
+        windows: Samples = np.ndarray((count, 2 * self.half), np.float32, block, 0, 2 * block.strides).copy()
+        three: NDArray[np.float32] = windows @ kernels
         output: Samples = np.einsum("ij,ij->i", three, _parabola(count))
         return output
 

@@ -216,8 +216,10 @@ class Segment:
 
     def settle(self, playing: int) -> int:
         """While a run is young, come forward to the live edge where it was missed: samples let go."""
+        if playing >= self._settled_at or self.underruns:
+            return 0
         excess = self.delay(playing) - self._bounds()[0]
-        if playing >= self._settled_at or self.underruns or excess <= _FAR:
+        if excess <= _FAR:
             return 0
         count = int(excess / self._scale)
         self._reader.cut(count)

@@ -27,7 +27,7 @@ from tests.audio.feeding import (
 # ---- drift
 
 
-@pytest.mark.parametrize("ppm", [200, -200, 37])
+@pytest.mark.parametrize("ppm", [150, -37])
 def test_a_sender_whose_clock_drifts_neither_tears_nor_piles_up(ppm: int) -> None:
     seconds = 150
     frequency = 997.0
