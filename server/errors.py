@@ -43,6 +43,12 @@ class NotAllowed(ClearcastError):
     code = "not-allowed"
 
 
+class ResumeRefused(NotAllowed):
+    """A resume token that does not belong to the stream, or not to whoever shows it."""
+
+    code = "resume-refused"
+
+
 class NotFound(ClearcastError):
     """There is no such thing, or the actor may not know of it."""
 

@@ -164,6 +164,8 @@ class FakePeers:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.hasty = ""
+        self.hold: asyncio.Event | None = None
+        """What the next publisher's answer waits for."""
         self.publishers: list[FakePublisher] = []
         self.listeners: list[FakeListener] = []
 
@@ -176,7 +178,8 @@ class FakePeers:
     async def publisher(
         self, offer: str, on_audio: Callable[[ReceivedAudio], None], on_state: Callable[[str], None]
     ) -> FakePublisher:
-        await asyncio.sleep(0)
+        hold, self.hold = self.hold, None
+        await (hold.wait() if hold is not None else asyncio.sleep(0))
         self.publishers.append(FakePublisher(on_audio, on_state, self._clock))
         if self.hasty:
             on_state(self.hasty)

@@ -193,7 +193,7 @@ class Journal:
 def _kept(event: MediaEvent) -> bool:
     """Whether the database is to know of an event."""
     stream = event.stream
-    if stream is None or event.type == "listeners" or stream.state is StreamState.CONNECTING:
+    if stream is None or event.type in ("listeners", "publisher_replaced") or stream.state is StreamState.CONNECTING:
         return False
     return stream.state is not StreamState.ENDED or stream.position > 0  # else nobody was ever heard
 

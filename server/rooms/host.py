@@ -6,6 +6,7 @@ Commands come in as method calls, events go out through `on_event`; both carry o
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from functools import partial
 from server.audio.opus import library_version
 from server.clock import Clock
 from server.config import Settings
-from server.errors import ChannelLive, ClearcastError, NotFound, Unavailable
+from server.errors import ClearcastError, NotFound, Unavailable
 from server.inference.lane import DenoiserStatus, DenoiseService
 from server.log import get_logger
 from server.rooms.audience import Audience
@@ -87,7 +88,9 @@ class MediaHost:
             emit=self._emit,
             levels=self._tell_levels,
             over=self._end,
+            replaced=self._replaced,
         )
+        self._offers = itertools.count()
         self._opening = 0
         self._opening_denoised = 0
         self._status = denoise.status
@@ -166,11 +169,12 @@ class MediaHost:
     async def publish(self, offer: str, grant: PublishGrant) -> PeerAnswer:
         """Answer a publisher's offer: a new stream, or its own one goes on.
 
-        Raises ChannelLive while somebody else's publishes or the old connection still sends, Unavailable when the
-        server is full, InvalidOffer or InvalidRequest.
+        Raises ChannelLive while somebody else's publishes or the old connection still sends, ResumeRefused for a token
+        of another stream, Conflict where a newer offer came first, Unavailable when the server is full, InvalidOffer
+        or InvalidRequest.
         """
-        self._check_publish(grant)
-        publisher = Publisher(peer_id=secrets.token_urlsafe(16))
+        publisher = Publisher(peer_id=secrets.token_urlsafe(16), number=next(self._offers))
+        self._check_publish(publisher, grant)
         self._opening += 1
         denoised = grant.denoise is not DenoiseMode.ABSENT
         self._opening_denoised += denoised
@@ -184,21 +188,20 @@ class MediaHost:
         try:
             if publisher.lost:
                 raise Unavailable("The connection was lost before it stood.", retry_after=1)
-            self._check_publish(grant)  # much may have happened while the offer was answered
+            self._check_publish(publisher, grant)  # much may have happened while the offer was answered
         except ClearcastError:
             self._close_peer(publisher.peer)
             raise
         stream = self._admit(publisher, grant)
-        return PeerAnswer(publisher.peer_id, publisher.peer.answer, stream.id)
+        return PeerAnswer(publisher.peer_id, publisher.peer.answer, stream.id, stream.resume_token)
 
-    def _check_publish(self, grant: PublishGrant) -> None:
+    def _check_publish(self, publisher: Publisher, grant: PublishGrant) -> None:
         if self._closing:
             raise Unavailable("The server is going down.", retry_after=RETRY_AFTER)
         clean_title(grant.title)
         stream = self._stream_on(grant.channel_id)
         if stream is not None:
-            if not stream.may_resume(grant.principal, self._clock.samples()):
-                raise ChannelLive("Somebody is live on this channel.")
+            stream.check(publisher, grant, self._clock.samples())
         elif len(self._streams) + self._opening >= self._settings.max_streams:
             raise too_many_streams()
         elif self._denoiser_full(grant):
@@ -218,17 +221,21 @@ class MediaHost:
         if stream is None:
             stream = Stream(grant, self._audience.channel(grant.channel_id), self._around)
             self._streams[stream.id] = stream
-        old = stream.attach(publisher, self._clock.samples())
-        self._forget_publishers(stream)
+        stream.attach(publisher, self._clock.samples())
+        self._publishers = {key: held for key, held in self._publishers.items() if not _superseded(held, stream)}
         self._publishers[publisher.peer_id] = publisher
-        if old is not None:
-            self._close_peer(old)
         if new:
             self._emit(MediaEvent("stream_state", stream.info))
         return stream
 
     def _forget_publishers(self, stream: Stream) -> None:
         self._publishers = {key: held for key, held in self._publishers.items() if held.stream is not stream}
+
+    def _replaced(self, publisher: Publisher) -> None:
+        self._publishers.pop(publisher.peer_id, None)
+        self._close_peer(publisher.peer)
+        if publisher.stream is not None:
+            self._emit(MediaEvent("publisher_replaced", publisher.stream.info, peer_id=publisher.peer_id))
 
     def _hear(self, publisher: Publisher, audio: ReceivedAudio) -> None:
         stream = publisher.stream
@@ -269,14 +276,20 @@ class MediaHost:
         await (peer or self._audience.peer(peer_id)).trickle(fragment)
 
     async def remove(self, peer_id: str, reason: str) -> None:
-        """A peer leaves: a listener goes, a publisher's stream ends at once. Raises NotFound."""
+        """A peer leaves: a listener goes, a publisher's stream ends at once unless another connection goes on with it.
+
+        Raises NotFound.
+        """
         if peer_id in self._audience:
             self._audience.drop(peer_id)
             return
         publisher = self._publishers.pop(peer_id, None)
         if publisher is None or publisher.stream is None:
             raise NotFound("There is no such session; it may have ended.")
-        self._end(publisher.stream, reason)
+        if publisher.stream.leave(publisher):
+            self._end(publisher.stream, reason)
+        else:
+            self._close_peer(publisher.peer)
 
     async def end(self, stream_id: str, reason: str) -> None:
         """End a stream. Raises NotFound."""
@@ -296,8 +309,7 @@ class MediaHost:
         """The stream is over now; its recording is closed in the background, then everybody is told."""
         if self._streams.pop(stream.id, None) is None:
             return
-        publisher = stream.end(reason)
-        if publisher is not None:
+        for publisher in stream.end(reason):
             self._close_peer(publisher.peer)
         self._forget_publishers(stream)
         self._encoding.flush()
@@ -334,3 +346,8 @@ class MediaHost:
             self._emit(MediaEvent(kind, stage="denoise", detail=status.detail))
         for stream in list(self._streams.values()):
             stream.denoiser_changed()
+
+
+def _superseded(held: Publisher, stream: Stream) -> bool:
+    """Whether a connection belonged to the stream and another goes on with it."""
+    return held.stream is stream and not stream.seats(held)

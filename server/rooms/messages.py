@@ -57,6 +57,8 @@ class PublishGrant:
     record: bool = True
     denoise_strength: float | None = None
     """0 to 1; None for the setting's."""
+    resume_token: str | None = None
+    """What an earlier answer of the same stream gave, to take it over at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class PeerAnswer:
     sdp: str
     stream_id: str | None
     """The stream published or heard; None for a listener who came before the publisher."""
+    resume_token: str | None = None
+    """For a publisher: takes the stream over at once when it is sent with a later offer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +166,14 @@ class Levels:
 class MediaEvent:
     """Something that happened in the media host.
 
-    `type` is one of: stream_started, stream_state, stream_updated, stream_ended, listeners, degraded, recovered,
-    recording_failed. `stream` is the stream after the event; None where the whole machine is meant (degraded and
-    recovered of the denoise worker itself). `stage` names what is degraded: "denoise" or "recording".
+    `type` is one of: stream_started, stream_state, stream_updated, stream_ended, listeners, publisher_replaced,
+    degraded, recovered, recording_failed. `stream` is the stream after the event; None where the whole machine is
+    meant (degraded and recovered of the denoise worker itself). `stage` names what is degraded: "denoise" or
+    "recording". `peer_id` is the connection that was replaced.
     """
 
     type: str
     stream: StreamInfo | None = None
     stage: str = ""
     detail: str = ""
+    peer_id: str = ""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from server.clock import SAMPLE_RATE, seconds
-from server.errors import Conflict
+from server.errors import ChannelLive, Conflict, ResumeRefused
 from server.log import get_logger
 from server.rooms.amount import DenoiseAmount
 from server.rooms.eventlog import EventLog
@@ -22,7 +22,8 @@ from server.rooms.messages import (
     StreamInfo,
     StreamState,
 )
-from server.rooms.peers import Peer, ReceivedAudio
+from server.rooms.peers import ReceivedAudio
+from server.rooms.resume import ResumeTokens, Seat
 from server.rooms.stream_audio import AudioPlan, StreamAudio
 from server.rooms.surroundings import Publisher, Surroundings
 from server.rooms.titles import clean_title, default_title
@@ -57,7 +58,6 @@ class Stream:
         self.channel = channel
         self.principal = grant.principal
         self.state = StreamState.CONNECTING
-        self.publisher: Publisher | None = None
         self._host_name = grant.host_name
         self._around = around
         self._started_at = around.clock.wall()
@@ -66,6 +66,8 @@ class Stream:
         self._mode = DenoiseMode.ABSENT if around.settings.denoise == "off" else grant.denoise
         self._amount = DenoiseAmount.first(around.settings, grant)
         self._record = grant.record
+        self._seat = Seat(around.replaced)
+        self._tokens = ResumeTokens()
         self._events = EventLog(around.clock.wall)
         self._audio: StreamAudio | None = None
         self._last_audio = around.clock.samples()
@@ -119,31 +121,76 @@ class Stream:
 
     # ---- who publishes
 
-    def may_resume(self, principal: str, now: int) -> bool:
-        """Whether this principal may go on with the stream through another connection."""
-        if principal != self.principal or self.state is StreamState.ENDED:
-            return False
-        return self.state is StreamState.RECONNECTING or now - self._last_audio >= TAKEOVER_SILENCE
+    @property
+    def resume_token(self) -> str:
+        """Takes the stream over at once."""
+        return self._tokens.issue()
 
-    def attach(self, publisher: Publisher, now: int) -> Peer | None:
-        """Take audio from this connection from now on. Returns the one that it replaces, for closing."""
-        old, self.publisher = self.publisher, publisher
+    def check(self, publisher: Publisher, grant: PublishGrant, now: int) -> None:
+        """Whether the stream may go on through this connection.
+
+        Raises ResumeRefused for a token that is not of this stream or of somebody else's hands, ChannelLive while
+        another connection sends or somebody else's stream runs, Conflict "replaced" where a newer one has come first.
+        """
+        mine = grant.principal == self.principal and self.state is not StreamState.ENDED
+        if grant.resume_token is not None:
+            if not mine or not self._tokens.accept(grant.resume_token):
+                raise ResumeRefused("Another stream is live on this channel: this resume token does not belong to it.")
+        elif not mine or (self.state is not StreamState.RECONNECTING and not self._silent(now)):
+            raise ChannelLive("Somebody is live on this channel.")
+        if publisher.number < self._seat.newest:
+            raise Conflict("A newer connection of yours goes on with the stream.", code="replaced")
+
+    def _silent(self, now: int) -> bool:
+        """Whether the wire has been silent for so long that another connection may take over."""
+        return now - self._last_audio >= TAKEOVER_SILENCE
+
+    def attach(self, publisher: Publisher, now: int) -> None:
+        """Take audio from this connection from now on; while another still sends, from its own first audio on."""
         publisher.stream = self
+        first = self.state is StreamState.CONNECTING and self._seat.current is None
+        gently = self.state is StreamState.LIVE and not self._silent(now)
+        self._seat.take(publisher, gently=gently)
+        if not gently and not first:
+            self._expect("replaced", now)
+
+    def seats(self, publisher: Publisher) -> bool:
+        """Whether this connection is heard or about to be."""
+        return publisher in (self._seat.current, self._seat.following)
+
+    def leave(self, publisher: Publisher) -> bool:
+        """A connection says goodbye; whether the stream is over with it. It goes on where another takes its place."""
+        if self._seat.newest == -1 or (self._seat.current is publisher and self._seat.following is None):
+            return True
+        if self._seat.current is publisher:
+            self._follow("left")
+        self._seat.leave(publisher)
+        return False
+
+    def _follow(self, why: str) -> None:
+        """The connection that was about to take over does so before it is heard."""
+        if self._seat.follow():
+            self._expect(why, self._around.clock.samples())
+
+    def _expect(self, why: str, now: int) -> None:
+        """There is another connection, which has not been heard yet."""
         if self._audio is not None:
             self._audio.pipeline.reanchor()
-        if old is not None and self.state is StreamState.LIVE:
-            self._lose("replaced")
-        grace = now + ATTACHED_GRACE
-        if grace > self._deadline and (old is not None or self.state is StreamState.RECONNECTING):
-            self._deadline = grace
+        if self.state is StreamState.LIVE:
+            self._lose(why)
+        if now + ATTACHED_GRACE > self._deadline:
+            self._deadline = now + ATTACHED_GRACE
             if self._reconnect_by is not None:
                 self._reconnect_by = self._around.clock.wall() + timedelta(seconds=seconds(ATTACHED_GRACE))
-        return old.peer if old is not None else None
 
     def hear(self, publisher: Publisher, audio: ReceivedAudio) -> None:
         """Audio came. Ignored from a connection that was replaced."""
-        if publisher is not self.publisher or self.state is StreamState.ENDED:
+        before = self._seat.current
+        if self.state is StreamState.ENDED or not self._seat.heard(publisher):
             return
+        if before is not publisher and self._audio is not None:
+            self._audio.pipeline.reanchor()
+            self._events.add("publisher_replaced", self.position)
         self._last_audio = max(self._last_audio, audio.arrival)
         if self._audio is None:
             self._go_live(audio.arrival)
@@ -155,14 +202,19 @@ class Stream:
 
     def peer_state(self, publisher: Publisher, state: str) -> None:
         """The connection says how it is: "connected", "silent" or "lost"."""
-        if publisher is not self.publisher or self.state is StreamState.ENDED:
+        if self.state is StreamState.ENDED or state not in ("silent", "lost") or not self.seats(publisher):
+            return
+        current = publisher is self._seat.current
+        if current and self._seat.following is not None:
+            self._follow(state)
             return
         if state == "lost":
-            self.publisher = None
-            if self.state is StreamState.CONNECTING:
-                self._around.over(self, "never-connected")
-                return
-        if state in ("silent", "lost") and self.state is StreamState.LIVE:
+            self._seat.leave(publisher)
+        if not current:
+            return
+        if state == "lost" and self.state is StreamState.CONNECTING:
+            self._around.over(self, "never-connected")
+        elif self.state is StreamState.LIVE:
             self._lose(state)
 
     def _go_live(self, origin: int) -> None:
@@ -282,9 +334,9 @@ class Stream:
         if mode is DenoiseMode.ABSENT:
             raise Conflict("Denoising can be bypassed while a stream is live, not taken away.")
 
-    def end(self, reason: str) -> Publisher | None:
-        """Stop at once; `finish` must follow. Returns the connection to close."""
-        publisher, self.publisher = self.publisher, None
+    def end(self, reason: str) -> list[Publisher]:
+        """Stop at once; `finish` must follow. Returns the connections to close."""
+        publishers = self._seat.clear()
         self._ended_at = self._around.clock.wall()
         self._end_reason = reason
         self._reconnect_by = None
@@ -292,7 +344,7 @@ class Stream:
         if self._audio is not None:
             self._audio.stop(failed=reason == FAILED)
         self._events.add("state", self.position, state=self.state, reason=reason)
-        return publisher
+        return publishers
 
     async def finish(self) -> None:
         """Close the recording; whoever is told afterwards finds it whole."""

@@ -23,6 +23,8 @@ class Publisher:
     """One connection that audio comes from; replaced when its principal posts again."""
 
     peer_id: str
+    number: int = 0
+    """Counts the offers of this machine's publishers in the order in which they came."""
     peer: Peer | None = None
     lost: bool = False
     stream: Stream | None = None
@@ -41,3 +43,5 @@ class Surroundings:
     levels: Callable[[Levels], None]
     over: Callable[[Stream, str], None]
     """Ends a stream for a reason that lies in the stream itself; safe to call at any time."""
+    replaced: Callable[[Publisher], None]
+    """Another connection has taken this one's place in its stream."""

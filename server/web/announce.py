@@ -37,6 +37,8 @@ class Announcer:
             data: dict[str, Any] = (await views.stream_on(self._services, stream)).model_dump(mode="json")
         elif event.type == "listeners":
             data = {"id": stream.id, "listeners": stream.listeners, "listeners_peak": stream.listeners_peak}
+        elif event.type == "publisher_replaced":
+            data = {"stream": stream.id, "session": event.peer_id}
         else:
             data = {"stream": stream.id, "stage": event.stage or "recording", "detail": event.detail}
         self._hub.publish("streams", kind, data)

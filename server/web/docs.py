@@ -14,9 +14,17 @@ NOTES = {
         "",
         "The answer to an offer has the session's address in `Location` (trickle with PATCH and `If-Match`, leave with",
         'DELETE), its `ETag`, a `Link` with `rel="ice-server"` for each server to use, and, where a stream runs,',
-        "`Clearcast-Stream` with its id. Who lost the connection posts a new offer: within `reconnect_s` it goes on",
-        "with the same stream. A listener may come before the publisher and hears it when it begins. There are no ICE",
-        "restarts (422). With curl, an offer in `offer.sdp` and a server on this machine:",
+        "`Clearcast-Stream` with its id. A listener may come before the publisher and hears it when it begins. There",
+        "are no ICE restarts (422): who lost the connection posts a new offer.",
+        "",
+        "A publisher who does so within `reconnect_s`, or once the old connection has been silent for a second, goes",
+        "on with the same stream; until then the answer is 409 `channel-live`. With the `Clearcast-Resume-Token` of an",
+        "earlier answer it goes on at once: the old connection is heard until audio comes from the new one, and closed",
+        "then (event `publisher_replaced`; its `session` is the `ETag` of that connection). A token of another stream",
+        "is refused with 403 `resume-refused`, an offer that a newer one has overtaken with 409 `replaced`; neither",
+        "disturbs what is live. When the stream is over, a new one begins, with an id and a token of its own.",
+        "",
+        "With curl, an offer in `offer.sdp` and a server on this machine:",
         "",
         "    curl -i -H 'Content-Type: application/sdp' --data-binary @offer.sdp \\",
         "         'http://localhost:8080/whip/studio?title=Bees&record=false'",
@@ -52,12 +60,14 @@ def markdown(routes: list[Route]) -> str:
 
 
 def _parameters(routes: list[Route]) -> list[str]:
-    """What may stand in the query of some routes; what several of them take is told once."""
+    """What may stand in the query and in headers of some routes; what several of them take is told once."""
     told: dict[str, str] = {}
     for route in routes:
         for name, field in (route.query.model_fields if route.query else {}).items():
-            told.setdefault(name, field.description or "")
-    return ["", *(f"- `?{name}`: {text}" for name, text in told.items())] if told else []
+            told.setdefault(f"`?{name}`", field.description or "")
+        told |= {f"`{name}`, sent": text for name, text in route.takes.items()}
+        told |= {f"`{name}`, answered": text for name, text in route.gives.items()}
+    return ["", *(f"- {name}: {text}" for name, text in told.items())] if told else []
 
 
 def _row(route: Route) -> str:
@@ -104,7 +114,8 @@ def _event_lines() -> list[str]:
         "|---|---|---|",
         "| `streams` | `{items: [StreamOut]}`, live ones | "
         "`stream_started` `stream_state` `stream_updated` `stream_ended` (StreamOut), "
-        "`listeners` `{id, listeners, listeners_peak}`, `degraded` `recovered` `{stream, stage, detail}` |",
+        "`listeners` `{id, listeners, listeners_peak}`, `publisher_replaced` `{stream, session}`, "
+        "`degraded` `recovered` `{stream, stage, detail}` |",
         "| `stream:<id>` | `{stream: StreamOut}` | the same, of that stream, and `levels` `{at, step, in, out}` |",
         "| `recordings` | `{items: [RecordingOut]}`, the newest 20 | "
         "`recording_ready` `recording_updated` `recording_removed` (RecordingOut) |",

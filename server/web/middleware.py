@@ -28,9 +28,14 @@ REQUEST_ID_HEADER = "X-Request-Id"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 CROSS_ORIGIN_PATHS = ("/whip/", "/whep/", "/api/")
 PROGRAM_PATHS = (*CROSS_ORIGIN_PATHS, "/static/", "/health/", "/metrics")
-ALLOW_HEADERS = "Authorization, Content-Type, If-Match"
+ALLOW_HEADERS = "Authorization, Clearcast-Resume-Token, Content-Type, If-Match"
 ALLOW_METHODS = "GET, POST, PATCH, DELETE, OPTIONS"
-EXPOSE_HEADERS = "Location, ETag, Link, Accept-Patch, Clearcast-Stream, X-Request-Id, Content-Disposition"
+EXPOSE_HEADERS = ", ".join(
+    (
+        *("Location", "ETag", "Link", "Accept-Patch", "Retry-After", "Content-Disposition", "X-Request-Id"),
+        *("Clearcast-Stream", "Clearcast-Resume-Token"),
+    )
+)
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (

@@ -82,7 +82,7 @@ def _operation(route: Route) -> dict[str, Any]:
             "description": HTTPStatus(status).phrase,
             "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
-    parameters = [*_path_parameters(route), *_query_parameters(route.query)]
+    parameters = [*_path_parameters(route), *_query_parameters(route.query), *_header_parameters(route)]
     if parameters:
         operation["parameters"] = parameters
     if route.accepts is not None:
@@ -103,6 +103,10 @@ def _success(route: Route) -> dict[str, Any]:
     if route.media_type is not None and route.status not in (101, 204):
         schema = _reference(route.answer) if route.answer is not None else {"type": "string"}
         response["content"] = {route.media_type: {"schema": schema}}
+    if route.gives:
+        response["headers"] = {
+            name: {"description": text, "schema": {"type": "string"}} for name, text in route.gives.items()
+        }
     return response
 
 
@@ -113,6 +117,13 @@ def _reference(model: type[BaseModel]) -> dict[str, str]:
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
     names = re.findall(r"\{(\w+)\}", plain(route.path))
     return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+
+
+def _header_parameters(route: Route) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
+        for name, text in route.takes.items()
+    ]
 
 
 def _query_parameters(model: type[BaseModel] | None) -> list[dict[str, Any]]:

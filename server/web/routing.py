@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -85,6 +85,10 @@ class Route:
     status: int = 200
     produces: str | None = None
     errors: tuple[int, ...] = ()
+    takes: Mapping[str, str] = field(default_factory=dict)
+    """Headers of the request that mean something here, and what."""
+    gives: Mapping[str, str] = field(default_factory=dict)
+    """Headers of the answer, and what they say."""
     tag: str = "other"
     limit: int | None = None
     """Bytes of the body, where it is less than the setting allows."""

@@ -115,6 +115,41 @@ async def test_a_live_channel_takes_no_second_publisher(http: aiohttp.ClientSess
     assert body["code"] == "channel-live"
 
 
+async def test_the_resume_token_takes_a_stream_over_at_once(http: aiohttp.ClientSession, offer: Offer) -> None:
+    async with http.post("/whip/studio", data=await offer(), headers=SDP) as response:
+        token, stream_id = response.headers["Clearcast-Resume-Token"], response.headers["Clearcast-Stream"]
+    async with http.post("/whep/studio", data=await offer("recvonly"), headers=SDP) as response:
+        assert "Clearcast-Resume-Token" not in response.headers
+    page = await http.ws_connect("/api/v1/events")
+    await page.send_json({"type": "subscribe", "topics": [{"topic": f"stream:{stream_id}"}]})
+    snapshot = await page.receive_json(timeout=2)
+    assert token not in str(snapshot)
+    headers = {**SDP, "Clearcast-Resume-Token": token}
+    etags = []
+    for _ in range(2):
+        async with http.post("/whip/studio", data=await offer(), headers=headers) as response:
+            assert response.status == 201
+            assert response.headers["Clearcast-Resume-Token"] == token
+            assert response.headers["Clearcast-Stream"] == stream_id
+            etags.append(response.headers["ETag"])
+    for _ in etags:
+        replaced = await page.receive_json(timeout=2)
+    assert (replaced["type"], replaced["data"]) == (
+        "publisher_replaced",
+        {"stream": stream_id, "session": etags[0].strip('"')},
+    )
+    async with http.post(
+        "/whip/studio", data=await offer(), headers={**SDP, "Clearcast-Resume-Token": token[::-1]}
+    ) as response:
+        refused = await problem(response, 403)
+    assert refused["code"] == "resume-refused"
+    async with http.post(
+        "/whip/studio", data=await offer(), headers={**SDP, "Clearcast-Resume-Token": " "}
+    ) as response:
+        assert (await problem(response, 409))["code"] == "channel-live"
+    await page.close()
+
+
 async def test_limits_say_when_to_come_back(start: Callable[..., Any], offer: Offer) -> None:
     server: Server = await start(max_streams=1, max_listeners=1)
     async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as http:
@@ -180,14 +215,15 @@ async def test_other_sites_may_not_call_unless_they_are_listed(start: Callable[.
         async with http.options("/whip/studio", headers={**preflight, "Origin": "https://friend.example"}) as response:
             assert response.headers["Access-Control-Allow-Origin"] == "https://friend.example"
             assert "PATCH" in response.headers["Access-Control-Allow-Methods"]
-            assert "If-Match" in response.headers["Access-Control-Allow-Headers"]
+            allowed = response.headers["Access-Control-Allow-Headers"].split(", ")
+            assert {"If-Match", "Clearcast-Resume-Token"} <= set(allowed)
         async with http.options("/whip/studio", headers={**preflight, "Origin": "https://other.example"}) as response:
             assert "Access-Control-Allow-Origin" not in response.headers
         headers = {**SDP, "Origin": "https://friend.example"}
         async with http.post("/whip/studio", data=await offer(), headers=headers) as response:
             assert response.status == 201
             exposed = response.headers["Access-Control-Expose-Headers"]
-            assert {"Location", "ETag", "Link"} <= set(exposed.split(", "))
+            assert {"Location", "ETag", "Link", "Clearcast-Resume-Token", "Retry-After"} <= set(exposed.split(", "))
         async with http.post(
             "/whip/studio", data="v=0", headers={**SDP, "Origin": "https://other.example"}
         ) as response:

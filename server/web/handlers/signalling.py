@@ -23,6 +23,8 @@ from server.web.routing import SDP_LIMIT, Call, RouteTable
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
+STREAM = "Clearcast-Stream"
+RESUME_TOKEN = "Clearcast-Resume-Token"  # noqa: S105 - the name of a header
 
 table = RouteTable("signalling")
 
@@ -70,7 +72,9 @@ def _answered(call: Call, kind: str, channel: Channel, answer: PeerAnswer) -> we
     for server in call.services.settings.ice_servers:
         response.headers.add("Link", ice_link(server))
     if answer.stream_id is not None:
-        response.headers["Clearcast-Stream"] = answer.stream_id
+        response.headers[STREAM] = answer.stream_id
+    if answer.resume_token is not None:
+        response.headers[RESUME_TOKEN] = answer.resume_token
     return response
 
 
@@ -86,6 +90,11 @@ def _answered(call: Call, kind: str, channel: Channel, answer: PeerAnswer) -> we
     status=201,
     limit=SDP_LIMIT,
     errors=(406, 409, 503),
+    takes={RESUME_TOKEN: "From an earlier answer of the same stream: takes it over at once."},
+    gives={
+        STREAM: "The stream's id.",
+        RESUME_TOKEN: "To be sent with a later offer; the same for the whole stream. Keep it secret.",
+    },
 )
 async def publish(call: Call) -> web.Response:
     _check_accept(call)
@@ -102,6 +111,7 @@ async def publish(call: Call) -> web.Response:
         denoise=DenoiseMode.ABSENT if settings.denoise == "off" else mode,
         record=settings.record if query.record is None else query.record,
         denoise_strength=query.denoise_strength,
+        resume_token=call.request.headers.get(RESUME_TOKEN, "").strip() or None,
     )
     return _answered(call, "whip", channel, await call.services.media.publish(call.text, grant))
 
