@@ -15,7 +15,7 @@ help:
 	@echo 'make demo     serve, with a noisy talk on a channel to listen to'
 	@echo 'make test     set everything up and run the tests; ARGS="-k ogg" chooses some'
 	@echo 'make check    linters, types, layering, the page, the settings table'
-	@echo 'make format   format Python, sort imports, write the settings table and docs/api.md'
+	@echo 'make format   format Python, sort imports, write the tables of settings and queues and docs/api.md'
 	@echo 'make lock     write constraints.txt from what is installed in .venv/'
 	@echo 'make clean    remove .venv/ and everything that was built; recordings in data/ stay'
 
@@ -42,6 +42,7 @@ check-python:
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m tools.settings_table --check
+	$(BIN)/python -m tools.queues_table --check
 	$(BIN)/pytest -q --durations=0 tests/test_layering.py
 
 # Node.js checks the page's modules; nothing that it installs is served.
@@ -59,6 +60,7 @@ format:
 	$(BIN)/ruff check --fix --select I .
 	$(BIN)/ruff format .
 	$(BIN)/python -m tools.settings_table --write
+	$(BIN)/python -m tools.queues_table --write
 	$(BIN)/python -m server.web.docs > docs/api.new && mv docs/api.new docs/api.md
 
 lock:

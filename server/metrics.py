@@ -1,4 +1,4 @@
-"""Every metric that the server counts, in one place: the operator's vocabulary.
+"""Every metric that the server counts, in one place: the operator's vocabulary. Queues are in `server.queues`.
 
 Served as Prometheus text at /metrics.
 """
@@ -14,10 +14,6 @@ FRAMES_RECEIVED = Counter("clearcast_frames_received_total", "Audio frames taken
 SAMPLES_CONCEALED = Counter("clearcast_samples_concealed_total", "Samples of a stream that were never received.")
 FRAMES_LATE = Counter("clearcast_frames_late_total", "Audio frames that came after their moment had passed.")
 
-FRAMES_OVERFLOWED = Counter("clearcast_frames_overflowed_total", "Audio frames refused because too much waited.")
-DATAGRAMS_DROPPED = Counter("clearcast_datagrams_dropped_total", "Datagrams refused because too many waited.")
-DECODE_DROPPED = Counter("clearcast_decode_dropped_packets_total", "Packets that decoding was too slow for.")
-
 DENOISE_HOPS = Counter("clearcast_denoise_hops_total", "Hops given to the denoiser, by what came of them.", ["outcome"])
 DENOISE_READY = Gauge("clearcast_denoise_ready", "1 while the denoise worker answers.")
 DENOISE_RESTARTS = Counter("clearcast_denoise_restarts_total", "Times the denoise worker was started again.")
@@ -27,10 +23,7 @@ DENOISE_ROUND_TRIP = Histogram(
     buckets=(0.001, 0.002, 0.004, 0.006, 0.008, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1),
 )
 
-ENCODE_DROPPED = Counter("clearcast_encode_dropped_packets_total", "Packets that encoding was too slow for.")
-
 PACKETS_SENT = Counter("clearcast_packets_sent_total", "Opus packets handed to listeners.")
-PACKETS_DROPPED = Counter("clearcast_packets_dropped_total", "Opus packets that a slow listener missed.")
 
 UDP_DROP_REASONS = (
     *("malformed", "unknown peer", "unknown address", "bad signature", "too many checks", "address taken"),
@@ -58,10 +51,6 @@ RECORDED_BYTES = Counter("clearcast_recorded_bytes_total", "Bytes written to rec
 RECORD_ERRORS = Counter("clearcast_record_errors_total", "Recordings that stopped because of a write error.")
 
 EVENTS_SENT = Counter("clearcast_events_sent_total", "Events sent to pages and programs.")
-EVENTS_SKIPPED = Counter(
-    "clearcast_events_skipped_total", "Passing events, levels say, not sent to pages that were behind."
-)
-EVENT_CONSUMERS_DROPPED = Counter("clearcast_event_consumers_dropped_total", "Event sockets closed for being too slow.")
 
 LOOP_LAG = Histogram(
     "clearcast_loop_lag_seconds",
@@ -69,4 +58,3 @@ LOOP_LAG = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0),
 )
 REQUESTS = Counter("clearcast_http_requests_total", "HTTP requests by route and status.", ["route", "status"])
-JOURNAL_DROPPED = Counter("clearcast_journal_dropped_total", "Listener counts not announced for being too many.")

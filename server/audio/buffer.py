@@ -75,6 +75,11 @@ class FrameBuffer:
         """Whether audio that came has not been played yet."""
         return any(segment is not None and not segment.exhausted for segment in (self._playing, self._next))
 
+    @property
+    def ahead(self) -> int:
+        """Samples (of the publisher's rate) that have come and wait for their time."""
+        return sum(segment.ahead for segment in (self._playing, self._next) if segment is not None)
+
     def reanchor(self) -> None:
         """The publisher has connected anew: whatever comes next has nothing to do with the RTP time so far."""
         self._anew = True

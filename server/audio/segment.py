@@ -183,6 +183,11 @@ class Segment:
         return self._reader.start(begin)
 
     @property
+    def ahead(self) -> int:
+        """Samples (of the publisher's rate) from the reading position to the end of what came."""
+        return max(0, self._reader.end - self._reader.position)
+
+    @property
     def exhausted(self) -> bool:
         """Whether everything that came has been read."""
         return self._reader.empty

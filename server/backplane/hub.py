@@ -17,7 +17,8 @@ from typing import Any
 
 from server.clock import iso
 from server.errors import InvalidRequest
-from server.metrics import EVENT_CONSUMERS_DROPPED, EVENTS_SENT, EVENTS_SKIPPED
+from server.metrics import EVENTS_SENT
+from server.queues import Policy, Queue
 
 RING = 256
 """Events of a topic that are remembered."""
@@ -27,6 +28,35 @@ PASSING_ROOM = 16
 """Events that may wait for a subscriber who is still given passing ones."""
 TOPICS = 2048
 """Topics remembered; beyond that the longest unused one without subscribers is forgotten."""
+
+WAITING = Queue(
+    "events",
+    QUEUE,
+    Policy.READER,
+    holds="events for one page that it has not taken",
+    drop="A page did not read: it was cut off, and comes back to a snapshot.",
+)
+PASSING = Queue(
+    "passing_events",
+    PASSING_ROOM,
+    Policy.NEWEST,
+    holds="events that were waiting when a level or another passing event came",
+    drop="A page is behind: it saw a picture of the sound less.",
+)
+REMEMBERED = Queue(
+    "topic",
+    RING,
+    Policy.FORGET,
+    holds="events of a topic kept for pages that come back",
+    drop="Who was away for longer gets a snapshot.",
+)
+KNOWN = Queue(
+    "topics",
+    TOPICS,
+    Policy.FORGET,
+    holds="topics whose count and memory are kept",
+    drop="Who comes back to it gets a snapshot.",
+)
 
 Snapshot = Callable[[str], Awaitable[dict[str, Any]]]
 """Gives the state behind a topic. Raises NotFound when there is no such thing."""
@@ -57,7 +87,7 @@ class _Topic:
     def __init__(self) -> None:
         self.epoch = secrets.token_hex(6)
         self.seq = 0
-        self.ring: deque[Envelope] = deque(maxlen=RING)
+        self.ring: deque[Envelope] = REMEMBERED.watch(deque(maxlen=RING))
         self.subscribers: set[Subscriber] = set()
 
     def tail(self, after: int) -> list[Envelope] | None:
@@ -75,7 +105,8 @@ class Subscriber:
 
     def __init__(self, limit: int = QUEUE, on_drop: Callable[[], None] = lambda: None) -> None:
         self._on_drop = on_drop
-        self._queue: deque[Envelope] = deque()
+        self._queue: deque[Envelope] = WAITING.watch(deque())
+        PASSING.watch(self._queue)
         self._limit = limit
         self._wake = asyncio.Event()
         self.topics: set[str] = set()
@@ -88,7 +119,7 @@ class Subscriber:
         if len(self._queue) >= self._limit:
             self.lagging = True
             self._queue.clear()
-            EVENT_CONSUMERS_DROPPED.inc()
+            WAITING.dropped += 1
             self._on_drop()
         else:
             self._queue.append(envelope)
@@ -97,7 +128,7 @@ class Subscriber:
     def offer(self, envelope: Envelope) -> None:
         """Queue a passing event unless others wait: those matter more."""
         if len(self._queue) >= PASSING_ROOM:
-            EVENTS_SKIPPED.inc()
+            PASSING.dropped += 1
         else:
             self.put(envelope)
 
@@ -116,7 +147,7 @@ class EventHub:
     """All topics of this process. Everything happens on the event loop."""
 
     def __init__(self) -> None:
-        self._topics: OrderedDict[str, _Topic] = OrderedDict()
+        self._topics: OrderedDict[str, _Topic] = KNOWN.watch(OrderedDict())
         self._snapshots: dict[str, Snapshot] = {}
 
     def provide(self, topic: str, snapshot: Snapshot) -> None:
@@ -128,6 +159,7 @@ class EventHub:
         entry = self._topic(topic)
         entry.seq += 1
         envelope = _envelope(type_, topic, entry.epoch, entry.seq, data)
+        REMEMBERED.dropped += len(entry.ring) == RING
         entry.ring.append(envelope)
         for subscriber in entry.subscribers:
             subscriber.put(envelope)
@@ -195,6 +227,7 @@ class EventHub:
         for topic, entry in self._topics.items():
             if not entry.subscribers:
                 del self._topics[topic]
+                KNOWN.dropped += 1
                 return
 
 

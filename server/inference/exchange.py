@@ -27,9 +27,7 @@ from numpy.typing import NDArray
 
 from server.audio.frame import Samples
 from server.clock import HOP
-
-RING = 16
-"""Hops a ring holds, 160 ms. A full ring refuses the newest: it would be too late by far."""
+from server.inference.lane import ANSWERS, REQUESTS, RING
 
 _PAGE = 4096
 _COLUMNS = 8
@@ -52,6 +50,8 @@ class Control(IntEnum):
     """Hops thrown away for being too old when the worker came to them."""
     STAMP = 5
     """When the newest hop answered was submitted, ns of the monotonic clock."""
+    REFUSED = 6
+    """Answers that found their ring full."""
 
 
 class WorkerState(IntEnum):
@@ -195,6 +195,9 @@ class HostEnd:
         self._collected = [0] * area.capacity
         self._generation = [0] * area.capacity
         self._dirty = False
+        self._counted = [0, 0]
+        REQUESTS.measure(self, HostEnd.unread)
+        ANSWERS.measure(self, HostEnd.uncollected)
 
     def open(self) -> int | None:
         """A slot for one stream, or None when all are taken."""
@@ -232,6 +235,7 @@ class HostEnd:
         words = self._words
         written = self._submitted[slot]
         if written - words[self.area.worker_at + slot * _COLUMNS + _TAKEN] >= RING:
+            REQUESTS.dropped += 1
             return False
         place = written % RING
         self.area.request_audio[slot, place] = samples
@@ -273,13 +277,32 @@ class HostEnd:
         """Take back the worker's wake-up: seconds since the newest hop answered was submitted; None if none came."""
         if not _clear(self.area.descriptors.answers):
             return None
+        self._count()
         return (time.monotonic_ns() - int(self.area.control[Control.STAMP])) / 1e9
+
+    def _count(self) -> None:
+        """What the worker has thrown away since the last time."""
+        control = self.area.control
+        thrown = [int(control[Control.DROPPED]), int(control[Control.REFUSED])]
+        for queue, now, before in zip((REQUESTS, ANSWERS), thrown, self._counted, strict=True):
+            queue.dropped += now - before
+        self._counted = thrown
 
     def pending(self) -> int:
         """Hops that the worker has been shown and has not taken, over all open slots."""
-        open_slots = self.area.host[:, _Host.OPEN] == 1
-        waiting = self.area.host[:, _Host.SUBMITTED] - self.area.worker[:, _Worker.TAKEN]
-        return int(waiting[open_slots].sum())
+        return sum(self.unread())
+
+    def unread(self) -> list[int]:
+        """Hops that the worker has been shown and has not taken, for each open slot."""
+        return self._between(self.area.host[:, _Host.SUBMITTED], self.area.worker[:, _Worker.TAKEN])
+
+    def uncollected(self) -> list[int]:
+        """Answers that have not been collected, for each open slot."""
+        return self._between(self.area.worker[:, _Worker.ANSWERED], self.area.host[:, _Host.COLLECTED])
+
+    def _between(self, written: Words, read: Words) -> list[int]:
+        waiting: list[int] = (written - read)[self.area.host[:, _Host.OPEN] == 1].tolist()
+        return waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +358,7 @@ class WorkerEnd:
         area = self.area
         room = self._answered[batch.slots] - area.host[batch.slots, _Host.COLLECTED] < RING
         chosen = np.flatnonzero(room & wanted)
+        area.control[Control.REFUSED] += int((wanted & ~room).sum())
         slots = batch.slots[chosen]
         places = self._answered[slots] % RING
         area.answer_audio[slots, places] = hops[chosen]

@@ -10,6 +10,25 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from server.audio.frame import Samples
+from server.queues import Policy, Queue
+
+RING = 16
+"""Hops a ring holds, 160 ms. A full ring refuses the newest: it would be too late by far."""
+
+REQUESTS = Queue(
+    "denoise_requests",
+    RING,
+    Policy.NEWEST,
+    holds="hops of a stream on their way to the denoiser",
+    drop="The denoiser is gone or far behind: these hops went out with their noise.",
+)
+ANSWERS = Queue(
+    "denoise_results",
+    RING,
+    Policy.NEWEST,
+    holds="clean hops of a stream on their way back",
+    drop="The event loop stood still; what it did not take was too late.",
+)
 
 
 @dataclass(frozen=True, slots=True)

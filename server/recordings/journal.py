@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from server.errors import ClearcastError, NotFound, Unavailable
 from server.log import get_logger
-from server.metrics import JOURNAL_DROPPED
+from server.queues import Policy, Queue
 from server.recordings.library import Library
 from server.rooms.messages import MediaEvent, StreamInfo, StreamState
 from server.store.records import Recording, RecordingState, StoredStream
@@ -17,8 +17,26 @@ from server.store.store import Store
 QUEUE = 4096
 """Events that may wait; beyond that listener counts are dropped, the next one says it all again."""
 
+MOST = 2 * QUEUE
+"""Events that may wait at all; beyond that the oldest go, as with those below."""
+
 UNWRITTEN = 1000
 """Events kept for later while the database takes nothing; the oldest go first, recovery makes up for them."""
+WAITING = Queue(
+    "journal",
+    MOST,
+    Policy.OLDEST,
+    holds="events of streams that are not written down yet; from half of that on no counts of listeners",
+    drop="The database stands still: the next event or the recovery at the next start makes up for it.",
+)
+UNTOLD = Queue(
+    "journal_unwritten",
+    UNWRITTEN,
+    Policy.OLDEST,
+    holds="events that the database refused, tried again every 5 s",
+    drop="The database has refused for long: the recovery at the next start makes up for it.",
+)
+
 RETRY_EVERY = 5.0
 """Seconds between attempts to write them."""
 
@@ -43,8 +61,8 @@ class Journal:
         self._store = store
         self._library = library
         self._announce = announce
-        self._queue: deque[MediaEvent] = deque()
-        self._unwritten: deque[MediaEvent] = deque(maxlen=UNWRITTEN)
+        self._queue: deque[MediaEvent] = WAITING.watch(deque())
+        self._unwritten: deque[MediaEvent] = UNTOLD.watch(deque(maxlen=UNWRITTEN))
         self._writing: MediaEvent | None = None
         self._retry_at = 0.0
         self._wake = asyncio.Event()
@@ -67,8 +85,11 @@ class Journal:
     def put(self, event: MediaEvent) -> None:
         """Take an event; called by the media host on the event loop."""
         if len(self._queue) >= QUEUE and event.type == "listeners":
-            JOURNAL_DROPPED.inc()
+            WAITING.dropped += 1
             return
+        if len(self._queue) >= MOST:
+            self._queue.popleft()
+            WAITING.dropped += 1
         self._queue.append(event)
         self._idle.clear()
         self._wake.set()
@@ -125,6 +146,7 @@ class Journal:
     def _later(self, event: MediaEvent) -> None:
         if not self._unwritten:
             self._retry_at = asyncio.get_running_loop().time() + RETRY_EVERY
+        UNTOLD.dropped += len(self._unwritten) == UNWRITTEN
         self._unwritten.append(event)
 
     async def _written(self, event: MediaEvent) -> bool:

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from server import metrics
 from server.audio.frame import Samples
 from server.audio.opus import OpusEncoder
 from server.config import Settings
 from server.log import get_logger
+from server.queues import Policy, Queue
 from server.rooms.messages import DenoiseMode
 
 BACKLOG = 250
@@ -27,6 +27,14 @@ a machine too slow for its streams makes them thinner and not ever later."""
 
 LIVE = 25
 """Packets (0.5 s) of a track that may wait for any time."""
+
+WAITING = Queue(
+    "encode",
+    BACKLOG,
+    Policy.OLDEST,
+    holds="frames of 20 ms on their way to the thread that encodes",
+    drop="The processor is too slow for its streams: listeners and recording have a gap there.",
+)
 
 BATCH = 10
 """Most packets of a track in one job, so that the first are not held up by the last."""
@@ -59,7 +67,7 @@ class EncodeTrack:
     encoder: Encoder
     on_packet: Callable[[int, bytes], None]
     on_error: Callable[[Exception], None]
-    waiting: deque[Waiting] = field(default_factory=deque)
+    waiting: deque[Waiting] = field(default_factory=lambda: WAITING.watch(deque()))
     closed: bool = False
 
 
@@ -98,7 +106,7 @@ class EncodeQueue:
         now, waiting = time.monotonic(), track.waiting
         while len(waiting) >= BACKLOG or (len(waiting) > LIVE and now - waiting[0].since > PATIENCE):
             waiting.popleft()
-            metrics.ENCODE_DROPPED.inc()
+            WAITING.dropped += 1
         waiting.append(Waiting(start, samples, now))
 
     def flush(self) -> None:

@@ -11,11 +11,12 @@ from collections.abc import Callable
 import numpy as np
 
 from server import metrics
-from server.audio.buffer import FrameBuffer
+from server.audio.buffer import MAX_HOPS, FrameBuffer
 from server.audio.frame import AudioFrame, Samples
 from server.clock import HOP, PACKET, SAMPLE_RATE
 from server.errors import Unavailable
 from server.inference.lane import DenoiseLane, DenoiseService
+from server.queues import Policy, Queue
 from server.rooms.amount import DenoiseAmount
 from server.rooms.loudness import Loudness, OnLevels
 from server.rooms.messages import DenoiseMode
@@ -27,6 +28,23 @@ RETRY_LANE = 5 * SAMPLE_RATE
 
 MIN_GAP = SAMPLE_RATE // 10
 """Shortest stretch of missing audio (0.1 s) that is told to `on_gap`."""
+
+CAPACITY = 5 * SAMPLE_RATE
+
+AHEAD = Queue(
+    "audio",
+    CAPACITY,
+    Policy.NEWEST,
+    holds="samples of a publisher that wait to be played, looked at twice a second",
+    drop="A publisher sends faster than time passes, or its clock jumped far ahead.",
+)
+AWAITED = Queue(
+    "denoise_awaited",
+    f"{MAX_HOPS} for each hop of CLEARCAST_DENOISE_DEADLINE_MS",
+    Policy.ORIGINAL,
+    holds="hops that the denoiser may still answer",
+    drop="The denoiser was too late: these hops went out with their noise.",
+)
 
 _ALL = DenoiseAmount()
 
@@ -70,8 +88,11 @@ class Pipeline:
     ) -> None:
         self._service = denoise
         self._patience = deadline_hops * HOP
-        self._submitted: deque[tuple[int, int]] = deque()
-        self._buffer = FrameBuffer()
+        self._submitted: deque[tuple[int, int]] = AWAITED.watch(deque())
+        self._buffer = FrameBuffer(capacity=CAPACITY)
+        self.ahead = 0
+        """Samples that wait to be played, as of the last `count`."""
+        AHEAD.measure(self, lambda pipeline: pipeline.ahead)
         self._mixer: DenoiseMixer | None = None
         self._lane: DenoiseLane | None = None
         self._lane_due = 0
@@ -186,7 +207,9 @@ class Pipeline:
         self._counted = counts
         metrics.SAMPLES_CONCEALED.inc(concealed * HOP)
         metrics.FRAMES_LATE.inc(late)
-        metrics.FRAMES_OVERFLOWED.inc(overflowed)
+        self.ahead = buffer.ahead
+        AHEAD.dropped += overflowed
+        AWAITED.dropped += outcomes[1]
         for outcome, number in zip(("clean", "late", "raw"), outcomes, strict=True):
             metrics.DENOISE_HOPS.labels(outcome).inc(number)
 

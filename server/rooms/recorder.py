@@ -11,6 +11,7 @@ from server import metrics
 from server.clock import PACKET, SAMPLE_RATE
 from server.errors import DiskFull
 from server.log import get_logger
+from server.queues import Policy, Queue
 from server.rooms.eventlog import EventLog
 from server.rooms.files import Batch, RecordingFiles, RecordingPlan, explain
 
@@ -19,6 +20,21 @@ WRITE_EVERY = 3 * SAMPLE_RATE // 10
 
 BACKLOG = 30 * SAMPLE_RATE // PACKET
 """Most packets (30 s) that wait for a slow disk; then the recording stops and says so."""
+
+WAITING = Queue(
+    "recorder",
+    BACKLOG,
+    Policy.STOP,
+    holds="packets on their way to the disk",
+    drop="The disk failed or stood still: the recording stopped there, the stream went on.",
+)
+RAW = Queue(
+    "recorder_raw",
+    BACKLOG,
+    Policy.NEWEST,
+    holds="packets of what the publisher sent, on their way to the disk",
+    drop="The original lacks these packets; the recording of what was heard does not.",
+)
 
 CLOSE_TIMEOUT = 10.0
 """Seconds that closing waits for the disk before it leaves the file to the recovery at the next start."""
@@ -51,6 +67,8 @@ class Recorder:
         self._queue = Batch()
         self._job: asyncio.Future[None] | None = None
         self._written_at = 0
+        WAITING.measure(self, Recorder.waiting)
+        RAW.measure(self, Recorder.waiting_raw)
         self.on = False
         self.exists = False
         """Whether anything was ever recorded."""
@@ -91,8 +109,19 @@ class Recorder:
 
     def raw(self, start: int, packet: bytes) -> None:
         """Take 20 ms of what the publisher sent, on the same timeline."""
-        if self.on and len(self._queue.raw) <= BACKLOG:
+        if not self.on:
+            return
+        if len(self._queue.raw) <= BACKLOG:
             self._queue.raw.append((start, packet))
+        else:
+            RAW.dropped += 1
+
+    def waiting(self) -> int:
+        """Packets that the disk has not been given."""
+        return len(self._queue.clean)
+
+    def waiting_raw(self) -> int:
+        return len(self._queue.raw)
 
     def describe_again(self) -> None:
         """Something in meta.json has changed."""
@@ -153,6 +182,7 @@ class Recorder:
         self.on = False
         self.exists = self._files is not None and self._files.opened
         self._events.add("recording_failed", position, detail=detail)
+        WAITING.dropped += len(self._queue.clean)
         self._queue = Batch()
         self._report(detail)
 

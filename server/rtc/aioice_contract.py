@@ -21,9 +21,9 @@ from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aioice.ice import CandidatePair, Connection, StunProtocol
 from aioice.utils import random_string
 
-from server.metrics import DATAGRAMS_DROPPED
+from server.queues import Policy, Queue
 from server.rtc.port_socket import Address, PortSocket
-from server.rtc.udp import UdpPort
+from server.rtc.udp import CHECKS, MAX_CHECKS, UdpPort
 
 VERSION = "0.13"
 
@@ -39,6 +39,21 @@ CHECKS_PER_S, CHECKS_AT_ONCE = 50.0, 100.0
 SILENCE_S = 3.0
 """How long a peer's address must be silent before another one of the same peer replaces it unasked."""
 RETRANSMISSIONS = 3
+
+DTLS = Queue(
+    "dtls",
+    MAX_WAITING_DATAGRAMS,
+    Policy.NEWEST,
+    holds="datagrams of a peer that DTLS has not read",
+    drop="A peer sends faster than it is read: a flood, or a stall of the server.",
+)
+ADDRESSES = Queue(
+    "peer_addresses",
+    MAX_ADDRESSES,
+    Policy.OLDEST,
+    holds="addresses that a peer is known by",
+    drop="A peer showed itself at very many addresses; the one in use is kept.",
+)
 
 State = CandidatePair.State
 
@@ -89,6 +104,9 @@ class SharedProtocol(StunProtocol):
         retransmissions: int | None = None,
     ) -> tuple[aioice.stun.Message, Address]:
         transactions = self.peer.port.transactions
+        if len(transactions) >= MAX_CHECKS:
+            CHECKS.dropped += 1
+            raise aioice.stun.TransactionTimeout
         transactions[request.transaction_id] = self.peer
         tries = RETRANSMISSIONS if retransmissions is None else retransmissions
         try:
@@ -120,6 +138,7 @@ class SharedPeer:
         self._loop = asyncio.get_running_loop()
         self._protocols: dict[PortSocket, SharedProtocol] = {}
         self._addresses: dict[tuple[SharedProtocol, Address], None] = {}  # the one heard of first comes first
+        ADDRESSES.measure(self, lambda peer: len(peer._addresses))
         self._authenticated = False
         self._allowance, self._counted = CHECKS_AT_ONCE, self._loop.time()
         self._following: asyncio.TimerHandle | None = None
@@ -159,6 +178,7 @@ class SharedPeer:
         self._addresses[protocol, address] = None
         protocol.socket.learn(address, self, proven=False)
         if len(self._addresses) > MAX_ADDRESSES:
+            ADDRESSES.dropped += 1
             self._forget_first((protocol, address))
 
     def leave(self, socket: PortSocket) -> None:
@@ -259,11 +279,12 @@ def attach(connection: Any, port: UdpPort) -> None:
 def guard(connection: Any) -> None:
     """Bound what strangers can do to an ICE connection, and how long gathering and closing take."""
     receive = connection.data_received
+    DTLS.measure(connection, lambda waiting: waiting._queue.qsize())
 
     def data_received(data: bytes, component: int | None) -> None:
         # aiortc reads data[0]: an empty datagram, from anybody, would end the connection.
         if connection._queue.qsize() >= MAX_WAITING_DATAGRAMS:
-            DATAGRAMS_DROPPED.inc()
+            DTLS.dropped += 1
         elif data:
             receive(data, component)
 

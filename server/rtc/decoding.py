@@ -13,12 +13,20 @@ from functools import cache
 
 from server.audio.frame import Samples
 from server.audio.opus import OpusDecoder, OpusError, packet_duration
-from server.metrics import DECODE_DROPPED
+from server.queues import Policy, Queue
 from server.rtc.reorder import RtpAudio
 
 MAX_WAITING = 500
 """Packets of one publisher that may wait for the thread; the oldest is dropped. Five seconds of 10 ms each: after a
 stall of the server all that lies in the socket comes at once."""
+
+WAITING = Queue(
+    "decode",
+    MAX_WAITING,
+    Policy.OLDEST,
+    holds="packets of a publisher on their way to the thread that decodes",
+    drop="The processor is too slow for what is sent; the stream has a gap there.",
+)
 
 Decoded = tuple[RtpAudio, Samples]
 
@@ -40,7 +48,7 @@ class PacketDecoder:
         self.corrupt = 0
         self._on_decoded = on_decoded
         self._decoder: OpusDecoder | None = None  # made by the thread: finding the library may take a while
-        self._waiting: deque[RtpAudio] = deque()
+        self._waiting: deque[RtpAudio] = WAITING.watch(deque())
         self._busy = False
         self._closed = False
         self._loop = asyncio.get_running_loop()
@@ -51,7 +59,7 @@ class PacketDecoder:
             if len(self._waiting) >= MAX_WAITING:
                 self._waiting.popleft()
                 self.dropped += 1
-                DECODE_DROPPED.inc()
+                WAITING.dropped += 1
             self._waiting.append(packet)
         self._start()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 
 from server.clock import PACKET, SAMPLE_RATE, Clock
-from server.metrics import PACKETS_DROPPED, PACKETS_SENT
+from server.metrics import PACKETS_SENT
+from server.queues import Policy, Queue
 from server.rtc.aiortc_contract import PacketSender
 from server.rtc.peer import CONNECT_TIMEOUT_S, Begun, Peer, StateHandler, begin
 from server.rtc.reports import ListenerStatistics, ReportLog
@@ -15,6 +16,14 @@ from server.rtc.udp import UdpPort
 QUEUE = 25
 """Packets (half a second) that wait for a listener whose connection does not take them; the oldest is dropped."""
 COUNTED_AT_ONCE = 50
+
+WAITING = Queue(
+    "listener",
+    QUEUE,
+    Policy.OLDEST,
+    holds="packets for a listener whose connection takes none",
+    drop="That listener's network, or its relay over TCP, is too slow; the others lose nothing.",
+)
 
 PARAMETERS = {"minptime": 10, "stereo": 0, "useinbandfec": 0}
 
@@ -31,7 +40,7 @@ class ListenerPeer(Peer):
         self._sender = sender
         self._reports = sender.reports = ReportLog(clock)
         self._clock = clock
-        self._queue: deque[tuple[bytes, int, bool]] = deque()
+        self._queue: deque[tuple[bytes, int, bool]] = WAITING.watch(deque())
         self._last = 0  # stream time of the last packet
         self._time = -PACKET  # RTP time of the last packet
         self._sent_at = 0
@@ -116,7 +125,7 @@ class ListenerPeer(Peer):
         if len(queue) > QUEUE:
             queue.popleft()
             self.dropped += 1
-            PACKETS_DROPPED.inc()
+            WAITING.dropped += 1
         while queue and not self._sender.congested:
             if self._sender.transmit(*queue.popleft()):
                 self._count()

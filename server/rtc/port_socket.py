@@ -13,6 +13,7 @@ import socket
 from collections import deque
 from typing import Protocol
 
+from server.queues import Policy, Queue
 from server.rtc import stun
 
 Address = tuple[str, int]
@@ -22,6 +23,14 @@ BATCH = 64
 MAX_DATAGRAM = 2048
 MAX_UNSENT = 2048
 """Datagrams that wait for the kernel to take them; the oldest is dropped."""
+
+UNSENT = Queue(
+    "media_port_unsent",
+    MAX_UNSENT,
+    Policy.OLDEST,
+    holds="datagrams that the kernel did not take, for each address of this machine",
+    drop="The network card is slower than what is sent; listeners ask for what they miss.",
+)
 
 
 class Owner(Protocol):
@@ -79,7 +88,7 @@ class PortSocket:
         self.routes: dict[Address, Route] = {}
         self.port = port
         self._socket = bound
-        self._unsent: deque[tuple[bytes, Address]] = deque()
+        self._unsent: deque[tuple[bytes, Address]] = UNSENT.watch(deque())
         self._loop = asyncio.get_running_loop()
         self._time = self._loop.time
         self._v6 = ":" in host
@@ -191,6 +200,7 @@ class PortSocket:
         self.unsent += len(data)
         if len(self._unsent) > MAX_UNSENT:
             self.unsent -= len(self._unsent.popleft()[0])
+            UNSENT.dropped += 1
             self.port.drop("unsent")
 
     def _writable(self) -> None:

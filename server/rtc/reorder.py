@@ -8,6 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from server.queues import Policy, Queue
+
+LIMIT = 8
+HELD = Queue(
+    "reorder",
+    LIMIT,
+    Policy.EARLY,
+    holds="packets that came before one sent earlier, for 10 ms at most",
+    drop="The publisher's network mixes packets up; the decoder conceals what is still missing.",
+)
+
 _WINDOW = 256
 _RESTART = 3000
 _MASK = (1 << _WINDOW) - 1
@@ -33,7 +44,7 @@ class ReorderBuffer:
     `hold`: samples at 48 kHz that a packet waits for one before it; `limit`: most packets that wait.
     """
 
-    def __init__(self, hold: int = 480, limit: int = 8) -> None:
+    def __init__(self, hold: int = 480, limit: int = LIMIT) -> None:
         self.duplicates = 0
         self.late = 0
         self.missing = 0
@@ -46,6 +57,10 @@ class ReorderBuffer:
         self._next = 0
         self._seen = 0
         self._held: dict[int, RtpAudio] = {}
+        HELD.watch(self)
+
+    def __len__(self) -> int:
+        return len(self._held)
 
     @property
     def waiting(self) -> bool:
@@ -81,6 +96,7 @@ class ReorderBuffer:
             ready.append(self._held.pop(self._next))
             self._next += 1
         if len(self._held) > self._limit:
+            HELD.dropped += 1
             ready += self._release()
         return ready + self.due(arrival)
 

@@ -19,6 +19,7 @@ import aioice.ice
 from server import metrics
 from server.errors import Unavailable
 from server.log import get_logger
+from server.queues import Policy, Queue
 from server.rtc.port_socket import Address, Owner, PortSocket
 
 BUFFER = 4 << 20
@@ -29,8 +30,25 @@ REPORT_FROM = 500
 """Datagrams dropped within REPORT_S before the log says so."""
 ATTEMPTS = 20
 MAX_PENDING = 64
+MAX_CHECKS = 65_536
+"""Checks of ours, of all peers, that are not answered yet; each is given up after two seconds."""
 RETRY_AFTER = 5
 LOOPBACK = ("127.0.0.1", "::1")
+
+PENDING = Queue(
+    "pending_peers",
+    "CLEARCAST_MAX_PENDING_PEERS",
+    Policy.NEWEST,
+    holds="peers whose connection does not stand yet, given up after 30 s",
+    drop="Somebody was answered 503 and asked to come again in 5 s.",
+)
+CHECKS = Queue(
+    "media_port_checks",
+    MAX_CHECKS,
+    Policy.NEWEST,
+    holds="connectivity checks of ours that are not answered yet",
+    drop="A peer's address is not checked, as if the check had been lost on the way.",
+)
 
 log = get_logger(__name__)
 
@@ -91,6 +109,8 @@ class UdpPort:
         self._refreshed = -REFRESH_S
         self._drops = Drops()
         self._closed = False
+        PENDING.measure(self, lambda port: port.pending, max_pending)
+        CHECKS.measure(self, lambda port: len(port.transactions))
 
     @classmethod
     async def open(
@@ -149,6 +169,7 @@ class UdpPort:
         Raises Unavailable (code "too-many-pending") when as many are on their way as may be.
         """
         if self.pending >= self._max_pending:
+            PENDING.dropped += 1
             raise Unavailable(
                 "Too many connections are being set up at the moment; try again in a few seconds.",
                 code="too-many-pending",

@@ -8,9 +8,18 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 
 from server.errors import TooManyRequests
+from server.queues import Policy, Queue
 
 ADDRESSES = 1000
 """Addresses that are remembered; beyond that the one that asked longest ago is forgotten."""
+
+ASKED = Queue(
+    "allowances",
+    ADDRESSES,
+    Policy.FORGET,
+    holds="addresses whose requests are counted",
+    drop="More addresses ask than are counted: the one that asked longest ago may ask anew.",
+)
 
 
 class Allowance:
@@ -20,7 +29,7 @@ class Allowance:
         self._times = times
         self._seconds = seconds
         self._clock = clock
-        self._asked: OrderedDict[str, deque[float]] = OrderedDict()
+        self._asked: OrderedDict[str, deque[float]] = ASKED.watch(OrderedDict())
 
     def take(self, address: str) -> None:
         """Count one. Raises TooManyRequests, with the time after which another one is allowed."""
@@ -29,6 +38,7 @@ class Allowance:
         self._asked.move_to_end(address)
         if len(self._asked) > ADDRESSES:
             self._asked.popitem(last=False)
+            ASKED.dropped += 1
         if len(asked) == self._times and (left := asked[0] + self._seconds - now) > 0:
             raise TooManyRequests("This was asked for too often. Wait a moment.", retry_after=math.ceil(left))
         asked.append(now)

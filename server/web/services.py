@@ -14,12 +14,31 @@ from server.backplane import EventHub
 from server.clock import Clock
 from server.config import Settings
 from server.inference.lane import DenoiserStatus
+from server.queues import Policy, Queue
 from server.recordings.journal import Journal
 from server.recordings.library import Library
 from server.rooms.messages import ListenGrant, PeerAnswer, PublishGrant, StreamChange, StreamInfo
 from server.store.records import Channel
 from server.store.store import Store
 from server.web.allowance import Allowance
+
+MAX_SOCKETS = 2000
+SOCKETS = Queue(
+    "event_sockets",
+    MAX_SOCKETS,
+    Policy.NEWEST,
+    holds="pages and programs that follow events",
+    drop="A page was answered 503 and asked to come again in 30 s.",
+)
+
+MAX_CHANNELS = 2000
+CHANNELS = Queue(
+    "channels",
+    MAX_CHANNELS,
+    Policy.FORGET,
+    holds="channels that were live, kept from the database",
+    drop="The channel is read from the database again.",
+)
 
 
 class Media(Protocol):
@@ -84,6 +103,10 @@ class Services:
     channels: dict[str, Channel] = field(default_factory=dict)
     """By id, of every channel that was live since the start."""
 
+    def __post_init__(self) -> None:
+        SOCKETS.watch(self.sockets)
+        CHANNELS.measure(self, lambda services: len(services.channels))
+
     def stream(self, stream_id: str) -> StreamInfo | None:
         """A stream of which more is known than the database says: one that is live, or has just ended."""
         return self.media.stream(stream_id) or self.journal.ends().get(stream_id)
@@ -93,6 +116,9 @@ class Services:
         known = self.channels.get(channel_id)
         if known is None:
             known = self.channels[channel_id] = await self.store.channel(channel_id)
+            if len(self.channels) > MAX_CHANNELS:
+                CHANNELS.dropped += 1
+                del self.channels[next(iter(self.channels))]
         return known
 
 

@@ -32,7 +32,9 @@ async def test_four_seconds_that_come_at_once_after_a_stall_are_all_decoded() ->
 
 async def test_what_finds_no_room_is_dropped_oldest_first_and_counted() -> None:
     def counted() -> float:
-        return REGISTRY.get_sample_value("clearcast_decode_dropped_packets_total") or 0.0
+        return (
+            REGISTRY.get_sample_value("clearcast_queue_dropped_total", {"queue": "decode", "policy": "oldest"}) or 0.0
+        )
 
     free = threading.Event()
     decoding._executor().submit(free.wait, 60)

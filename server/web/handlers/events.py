@@ -15,9 +15,8 @@ from server.backplane import Position, Subscriber
 from server.errors import ClearcastError, InvalidRequest, NotAllowed, Unavailable
 from server.log import get_logger
 from server.web.routing import Call, RouteTable
-from server.web.services import Services
+from server.web.services import MAX_SOCKETS, SOCKETS, Services
 
-MAX_SOCKETS = 2000
 MAX_TOPICS = 64
 MAX_MESSAGE = 16 * 1024
 HEARTBEAT = 10.0
@@ -70,6 +69,7 @@ _MESSAGES: TypeAdapter[Subscribe | Unsubscribe] = TypeAdapter(Subscribe | Unsubs
 async def events(call: Call) -> web.StreamResponse:
     services = call.services
     if len(services.sockets) >= MAX_SOCKETS:
+        SOCKETS.dropped += 1
         raise Unavailable("Too many pages are open; try again later.", code="too-many-sockets", retry_after=30)
     socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE, heartbeat=PONG_PATIENCE, timeout=GOODBYE, compress=False)
     if not socket.can_prepare(call.request).ok:
