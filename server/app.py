@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import ssl
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,7 +24,7 @@ from server.clock import SystemClock
 from server.config import Settings
 from server.errors import ChannelLive, ClearcastError, Unavailable
 from server.inference.lane import DenoiseService
-from server.log import configure_logging, get_logger
+from server.log import configure_logging, get_logger, say
 from server.process import allow_many_files, keep_files_private, raise_priority
 from server.recordings.files import RecordingFolders
 from server.recordings.journal import Journal
@@ -361,9 +360,3 @@ def network_names(host: str, known: list[str]) -> list[str]:
         return []
     others = [name for name in known if not is_loopback(name) and (host == "::" or ":" not in name)]
     return sorted(others, key=lambda name: not (":" in name or name.replace(".", "").isdigit()))
-
-
-def say(line: str) -> None:
-    """One line for the person at the terminal; logs go the same way."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()

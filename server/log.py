@@ -2,17 +2,117 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
+import select
 import sys
-from typing import Any
+import threading
+from collections import deque
+from typing import Any, TextIO
 
 import structlog
 
+from server.queues import Policy, Queue
+
 Log = structlog.stdlib.BoundLogger
+
+MAX_WAITING = 2000
+WAITING = Queue(
+    "log",
+    MAX_WAITING,
+    Policy.NEWEST,
+    holds="lines on their way to whoever reads the log",
+    drop="Nobody reads stderr, or too slowly: a line in the log says how many are missing.",
+)
+
+DRAIN_S = 1.0
+"""How long the end of the program waits for lines that nobody takes."""
+
+
+class Outlet:
+    """A stream that never waits for its reader: what is written goes out from a thread of its own.
+
+    A full pipe, or a terminal that somebody has stopped, would otherwise hold up the event loop.
+    """
+
+    def __init__(self, stream: TextIO, limit: int = MAX_WAITING) -> None:
+        self.dropped = 0
+        """Lines that found no room, or whose reader had gone."""
+        self._stream = stream
+        self._limit = limit
+        self._lines: deque[str] = WAITING.watch(deque())
+        self._changed = threading.Condition()
+        self._writing = False
+        self._untold = 0
+        self._thread: threading.Thread | None = None
+
+    def write(self, line: str) -> None:
+        """Take a whole line, with its end."""
+        with self._changed:
+            if len(self._lines) >= self._limit:
+                self._drop(1)
+                return
+            self._lines.append(line)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Nothing: to wait is what must not be done here."""
+
+    def drain(self, seconds: float = DRAIN_S) -> bool:
+        """Wait until everything is out; False when it is not after so long."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._lines and not self._writing, seconds)
+
+    def _drop(self, count: int) -> None:
+        self.dropped += count
+        self._untold += count
+        WAITING.dropped += count
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._writing = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._lines)
+                self._writing = True
+                lines, untold = list(self._lines), self._untold
+                self._lines.clear()
+                self._untold = 0
+            try:
+                _write_all(self._stream, "".join(lines))
+            except (OSError, ValueError):  # whoever read it has gone, or closed it
+                with self._changed:
+                    self._untold += untold
+                    self._drop(len(lines))
+                continue
+            if untold:
+                get_logger(__name__).warning("log lines were dropped because nobody took them", lines=untold)
+
+
+def _write_all(stream: TextIO, text: str) -> None:
+    """Past the stream's own buffer where there is a file below it: at the exit nobody may be holding its lock."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+        stream.write(text)
+        stream.flush()
+        return
+    data = text.encode("utf-8", "backslashreplace")
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:  # another program that has this pipe made it so
+            ready = select.poll()
+            ready.register(descriptor, select.POLLOUT)
+            ready.poll()
 
 
 def configure_logging(level: str = "info", form: str = "console") -> None:
-    """Send every log line of this process to stderr.
+    """Send every log line of this process to stderr, without ever waiting for whoever reads it.
 
     `level` and `form` are the values of `CLEARCAST_LOG_LEVEL` and `CLEARCAST_LOG_FORMAT`.
     """
@@ -39,7 +139,9 @@ def configure_logging(level: str = "info", form: str = "console") -> None:
     formatting: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if form == "json":
         formatting.append(structlog.processors.format_exc_info)
-    handler = logging.StreamHandler(sys.stderr)
+    atexit.unregister(drain)
+    atexit.register(drain)
+    handler = logging.StreamHandler(Outlet(sys.stderr))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*formatting, renderer])
     )
@@ -54,3 +156,24 @@ def get_logger(name: str) -> Log:
     """The logger of one module; call with `__name__`."""
     log: Log = structlog.stdlib.get_logger(name)
     return log
+
+
+def say(line: str) -> None:
+    """One line for the person at the terminal, the way that log lines go."""
+    outlet = _outlet()
+    if outlet is None:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    else:
+        outlet.write(line + "\n")
+
+
+def drain() -> bool:
+    """Wait until all lines so far are out; False when nobody takes them. Not for the event loop."""
+    outlet = _outlet()
+    return outlet is None or outlet.drain()
+
+
+def _outlet() -> Outlet | None:
+    streams = [handler.stream for handler in logging.getLogger().handlers if isinstance(handler, logging.StreamHandler)]
+    return next((stream for stream in streams if isinstance(stream, Outlet)), None)
