@@ -46,11 +46,17 @@ async def until(condition: Callable[[], bool], timeout: float = 30.0) -> float:
 
 
 async def talk(service: DenoiseService, lane: DenoiseLane, first: int, count: int) -> list[tuple[int, Samples]]:
-    """Submit `count` hops in real time, each of the value of its index + 1; returns the answers."""
-    answers = []
+    """Submit `count` hops, each of the value of its index + 1; returns the answers.
+
+    After the first answer each hop is followed by the next as soon as it is answered: at the pace of this machine,
+    whatever that is. One that a busy machine let go stale is not waited for.
+    """
+    answers: list[tuple[int, Samples]] = []
     for index in range(first, first + count):
         lane.submit(index, hop(index + 1))
         service.flush()
-        await asyncio.sleep(0.01)
-        answers += lane.collect()
+        limit = time.monotonic() + (1.0 if answers else 0.02)
+        while not (new := lane.collect()) and time.monotonic() < limit:
+            await asyncio.sleep(0.002)
+        answers += new
     return answers
