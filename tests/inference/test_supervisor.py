@@ -81,7 +81,7 @@ async def start() -> AsyncIterator[Start]:
 async def test_a_killed_worker_comes_back_and_streams_attach_by_themselves(start: Start) -> None:
     watched = await start()
     slot = watched.host.open()
-    assert [index for index, _ in await watched.answers(slot, 0)][0] >= 3
+    assert min(await watched.answers(slot, 0))[0] >= 3
     os.kill(watched.supervisor.pid, signal.SIGKILL)
     await until(lambda: watched.ready == 2)
     assert (watched.lost[0].code, watched.lost[0].was_ready) == ("crash", True)
