@@ -19,8 +19,11 @@ class DenoiseAmount:
     @classmethod
     def first(cls, settings: Settings, grant: PublishGrant) -> DenoiseAmount:
         """What a stream starts with."""
-        wanted = grant.denoise_strength
-        return cls(settings.denoise_strength if wanted is None else wanted, settings.denoise_post_filter)
+        strength, post_filter = grant.denoise_strength, grant.post_filter
+        return cls(
+            settings.denoise_strength if strength is None else strength,
+            settings.denoise_post_filter if post_filter is None else post_filter,
+        )
 
     def changed(self, change: StreamChange) -> DenoiseAmount:
         """As it is after `change`."""

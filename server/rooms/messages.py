@@ -59,6 +59,8 @@ class PublishGrant:
     """0 to 1; None for the setting's."""
     resume_token: str | None = None
     """What an earlier answer of the same stream gave, to take it over at once."""
+    post_filter: bool | None = None
+    """None for the setting's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,8 @@ class Config(BaseModel):
     ice_servers: list[IceServerOut]
     denoise: DenoiseOut
     record_default: bool
+    denoise_strength_default: float = Field(description="What a stream begins with where nobody chose.")
+    post_filter_default: bool
     max_title: int
     secure: bool = Field(description="Whether the server itself speaks TLS.")
     reconnect_s: int
@@ -236,6 +238,7 @@ class PublishQuery(BaseModel):
         "`absent` for the least delay: it cannot be switched on later.",
     )
     denoise_strength: Strength | None = Field(None, description="0, the original, to 1, only the voice.")
+    post_filter: bool | None = Field(None, description="Whether what is left of the noise is attenuated a bit more.")
     record: bool | None = Field(None, description="Whether it is recorded; the server's setting when left out.")
 
     _title = field_validator("title")(lambda value: value if value is None else printable(value))

@@ -77,7 +77,7 @@ export const getConfig = () => json("/api/v1/config");
 export const getChannel = (slug) => json(`/api/v1/channels/${part(slug)}`);
 /** @param {string} id @returns {Promise<Stream>} */
 export const getStream = (id) => json(`/api/v1/streams/${part(id)}`);
-/** @param {string} id @param {{ title?: string, denoise?: string, recording?: boolean }} change @returns {Promise<Stream>} */
+/** @param {string} id @param {import("./studio/changes.js").Change} change @returns {Promise<Stream>} */
 export const changeStream = (id, change) => json(`/api/v1/streams/${part(id)}`, "PATCH", change);
 /** @param {string} id @returns {Promise<Stream>} */
 export const endStream = (id) => json(`/api/v1/streams/${part(id)}/end`, "POST");

@@ -15,6 +15,8 @@
  * @property {RTCIceServer[]} ice_servers
  * @property {{ state: MachineState, engine: string | null, device: string | null, detail: string }} denoise
  * @property {boolean} record_default
+ * @property {number} denoise_strength_default
+ * @property {boolean} post_filter_default
  * @property {number} max_title
  * @property {boolean} secure
  * @property {number} reconnect_s
@@ -32,7 +34,7 @@
  * @property {number} listeners
  * @property {number} listeners_peak
  * @property {string | null} reconnect_by
- * @property {{ mode: DenoiseMode, engine: string | null, state: DenoiseState, detail: string }} denoise
+ * @property {{ mode: DenoiseMode, engine: string | null, state: DenoiseState, detail: string, strength: number, post_filter: boolean }} denoise
  * @property {{ on: boolean, id: string | null, detail: string }} recording
  * @property {string[]} sources
  * @property {boolean} you_own

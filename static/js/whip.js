@@ -7,6 +7,8 @@ import { connect } from "./peer.js";
  * @property {string} title empty: the server names the stream
  * @property {"active" | "bypassed" | "absent"} denoise
  * @property {boolean} record
+ * @property {number} strength 0 to 1
+ * @property {boolean} postFilter
  */
 
 /**
@@ -14,7 +16,12 @@ import { connect } from "./peer.js";
  * @param {PublishOptions} options
  */
 export function whipUrl(slug, options) {
-  const query = new URLSearchParams({ denoise: options.denoise, record: String(options.record) });
+  const query = new URLSearchParams({
+    denoise: options.denoise,
+    denoise_strength: String(options.strength),
+    post_filter: String(options.postFilter),
+    record: String(options.record),
+  });
   if (options.title) query.set("title", options.title);
   return `/whip/${encodeURIComponent(slug)}?${query}`;
 }

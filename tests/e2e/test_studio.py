@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.e2e.house import House, go_live, hears, live_streams, open_listening, press, says, stop
@@ -66,6 +68,42 @@ async def test_noise_removal_and_recording_change_while_live_and_the_listener_se
     await talker.get_by_test_id("denoise-live").click()
     await says(facts, "^Without the noise · not recorded$")
     assert await talker.get_by_test_id("denoise-live").get_attribute("aria-checked") == "true"
+
+
+async def test_the_strength_changes_while_live_by_mouse_and_keys_and_is_remembered(house: House) -> None:
+    async def strength() -> float:
+        [stream] = await live_streams(house.url)
+        return float(stream["denoise"]["strength"])
+
+    talker = await house.visitor()
+    await talker.goto(house.url)
+    idle, live = talker.get_by_test_id("strength"), talker.get_by_test_id("strength-live")
+    assert await idle.get_attribute("aria-valuetext") == "100 %, full"
+    await idle.fill("60")
+    await says(talker.locator("p[data-testid=denoise-words]"), "^Medium. ")
+    await go_live(talker, house.url)
+    assert await strength() == 0.6
+    box = await live.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    await talker.mouse.move(box["x"] + box["width"] * 0.6, middle)
+    await talker.mouse.down()
+    for share in (0.5, 0.4, 0.3, 0.2):
+        await talker.mouse.move(box["x"] + box["width"] * share, middle)
+    await says(talker.locator(".cause output"), "^Gentle · ")
+    await talker.mouse.up()
+    await talker.keyboard.press("Home")
+    await talker.keyboard.press("ArrowRight")
+    assert await live.get_attribute("aria-valuetext") == "5 %, gentle"
+    async with asyncio.timeout(5):
+        while await strength() != 0.05:
+            await asyncio.sleep(0.05)
+    await talker.get_by_test_id("denoise-live").click()
+    assert await live.is_disabled()
+    await talker.get_by_test_id("denoise-live").click()
+    await stop(talker)
+    await talker.reload()
+    assert await idle.get_attribute("aria-valuetext") == "5 %, gentle"
 
 
 async def test_a_muted_talker_is_not_heard_and_the_page_says_so(house: House) -> None:

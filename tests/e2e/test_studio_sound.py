@@ -44,6 +44,10 @@ async def test_a_talker_hears_the_difference_then_sees_it_on_air(
     await page.get_by_text("quieter between the words").wait_for(timeout=20_000)
     found = re.search(r"Clean is (?:more than )?(\d+) dB quieter", await words.inner_text())
     assert found and int(found[1]) >= 10
+    await page.get_by_test_id("strength").fill("15")
+    await page.get_by_text(re.compile(r"Clean is [3-7] dB quieter")).wait_for()  # 6 at most, as it would be on air
+    await page.get_by_test_id("strength").fill("100")
+    await page.get_by_text(f"Clean is {found[0].removeprefix('Clean is ')}").wait_for()
     for name in ("play-raw", "play-clean"):
         await page.get_by_test_id(name).click()
         await page.locator(f"[data-testid={name}][aria-label^=Pause]").wait_for()

@@ -307,6 +307,11 @@ async def test_how_much_is_taken_out_can_be_changed_while_live(studio: Studio) -
     assert studio.told("stream_updated")[-1].stream == changed
 
 
+async def test_how_much_is_taken_out_may_be_said_at_the_start(studio: Studio) -> None:
+    await studio.publish(denoise_strength=0.5, post_filter=True)
+    assert (studio.live().denoise.strength, studio.live().denoise.post_filter) == (0.5, True)
+
+
 async def test_denoising_is_fixed_as_absent_when_the_stream_starts_so(studio: Studio) -> None:
     await studio.publish(denoise=DenoiseMode.ABSENT)
     await studio.run(1)

@@ -28,6 +28,8 @@ async def config(call: Call) -> schemas.Config:
         ice_servers=[schemas.IceServerOut(**server.model_dump()) for server in settings.ice_servers],
         denoise=views.denoise(call.services.denoise.status),
         record_default=settings.record,
+        denoise_strength_default=settings.denoise_strength,
+        post_filter_default=settings.denoise_post_filter,
         max_title=MAX_TITLE,
         secure=call.services.secure,
         reconnect_s=settings.reconnect_s,

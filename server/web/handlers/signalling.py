@@ -112,6 +112,7 @@ async def publish(call: Call) -> web.Response:
         record=settings.record if query.record is None else query.record,
         denoise_strength=query.denoise_strength,
         resume_token=call.request.headers.get(RESUME_TOKEN, "").strip() or None,
+        post_filter=query.post_filter,
     )
     return _answered(call, "whip", channel, await call.services.media.publish(call.text, grant))
 

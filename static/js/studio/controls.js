@@ -1,18 +1,10 @@
 /** The three choices of the studio: which microphone, without the noise or with it, kept or not. */
 
-import { words } from "../api.js";
-import { h, icon, say, tell } from "../dom.js";
+import { h, icon, say } from "../dom.js";
 import { toggle } from "../parts.js";
-import { store } from "../store.js";
-import { toast } from "../toast.js";
-import { denoiseWords } from "./words.js";
+import { leftoverOption, report, soundChoice } from "./sound.js";
 
 /** @typedef {import("./publisher.js").Publisher} Publisher */
-
-/** @param {Promise<unknown>} work whose failure the person should hear of */
-function report(work) {
-  work.catch((error) => toast(words(error)));
-}
 
 /** @param {Publisher} publisher */
 function microphoneChoice(publisher) {
@@ -47,33 +39,21 @@ function processingChoice(publisher) {
   const { microphone } = publisher;
   const gain = toggle("auto-gain", "gain-words", (on) => void microphone.process({ gain: on }));
   const echo = toggle("echo", "echo-words", (on) => void microphone.process({ echo: on }));
+  const leftover = leftoverOption(publisher);
   const element = h(
     "details",
     { class: "more" },
     h("summary", null, "Sound options"),
     h("div", { class: "option" }, h("span", { id: "gain-words" }, "Even out the volume"), gain.element),
     h("div", { class: "option" }, h("span", { id: "echo-words" }, "Cancel echo from loudspeakers"), echo.element),
+    leftover.element,
   );
   return {
     element,
     show() {
       gain.set(microphone.processing.gain);
       echo.set(microphone.processing.echo);
-    },
-  };
-}
-
-/** @param {Publisher} publisher */
-function denoiseChoice(publisher) {
-  const control = toggle("denoise", "denoise-words", (on) => report(publisher.setDenoise(on)));
-  const text = h("p", { class: "sub", data: { testid: "denoise-words" } });
-  const element = h("div", { class: "before-air" }, h("h2", null, h("span", { id: "denoise-words" }, "Take the noise out"), control.element), text);
-  return {
-    element,
-    show() {
-      const state = denoiseWords(publisher, store.config);
-      control.set(state.on, state.enabled);
-      tell(text, state.text);
+      leftover.show();
     },
   };
 }
@@ -87,7 +67,7 @@ function recordingChoice(publisher) {
     element,
     show() {
       const stream = publisher.stream;
-      const on = stream && publisher.onAir ? stream.recording.on : publisher.recording;
+      const on = publisher.changes.pending("recording") ?? (stream && publisher.onAir ? stream.recording.on : publisher.recording);
       control.set(on);
       say(text, on ? "Listeners see that it is recorded." : "Nothing is kept. Listeners see that, too.");
     },
@@ -96,7 +76,7 @@ function recordingChoice(publisher) {
 
 /** @param {Publisher} publisher */
 export function controls(publisher) {
-  const parts = [microphoneChoice(publisher), denoiseChoice(publisher), recordingChoice(publisher)];
+  const parts = [microphoneChoice(publisher), soundChoice(publisher), recordingChoice(publisher)];
   const element = h("section", { class: "card trio", "aria-label": "Settings of this broadcast" }, ...parts.map((part) => part.element));
   return { element, show: () => parts.forEach((part) => part.show()) };
 }

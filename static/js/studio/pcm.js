@@ -91,6 +91,16 @@ export function samplesOf(file) {
   return Float32Array.from(new Int16Array(file.slice(HEADER, HEADER + 2 * Math.floor((file.byteLength - HEADER) / 2))), (value) => value / 32_768);
 }
 
+/**
+ * @param {Float32Array} clean
+ * @param {Float32Array} raw
+ * @param {number} share of `raw`, 0 to 1
+ * @returns {Float32Array} as long as `clean`
+ */
+export function mixed(clean, raw, share) {
+  return clean.map((sample, at) => sample + ((raw[at] ?? sample) - sample) * share);
+}
+
 /** @param {Float32Array} samples @param {number} pieces @returns {number[]} RMS of each piece, dBFS */
 export function levels(samples, pieces) {
   return Array.from({ length: pieces }, (_, piece) => {

@@ -10,6 +10,7 @@ import { measure, UNKNOWN } from "../quality.js";
 import { recall, remember } from "../settings.js";
 import { store } from "../store.js";
 import { publish, whipUrl } from "../whip.js";
+import { Changes } from "./changes.js";
 import { Meter } from "./level.js";
 import { Microphone } from "./microphone.js";
 import { Wake } from "./wake.js";
@@ -34,6 +35,9 @@ export class Publisher extends Emitter {
     this.denoise = recall("denoise", true);
     /** @type {boolean | null} null: as the server does by default */
     this.record = recall("record", null);
+    /** How much of the noise goes, as this browser remembers it. @type {{ strength?: number, postFilter?: boolean }} */
+    this.amount = recall("amount", {});
+    this.changes = new Changes((change) => this.tell(change));
     /** What went wrong, in words, until the next start. */
     this.problem = "";
     /** How the last broadcast ended. @type {import("../types.js").Stream | null} */
@@ -57,6 +61,19 @@ export class Publisher extends Emitter {
 
   get recording() {
     return this.record ?? store.config?.record_default ?? true;
+  }
+
+  /** @returns {number} 0, all the noise stays, to 1, all of it goes */
+  get strength() {
+    const chosen = this.changes.pending("denoise_strength");
+    const now = this.onAir ? this.stream?.denoise.strength : undefined;
+    return chosen ?? now ?? this.amount.strength ?? store.config?.denoise_strength_default ?? 1;
+  }
+
+  get postFilter() {
+    const chosen = this.changes.pending("post_filter");
+    const now = this.onAir ? this.stream?.denoise.post_filter : undefined;
+    return chosen ?? now ?? this.amount.postFilter ?? store.config?.post_filter_default ?? false;
   }
 
   /** @returns {import("../types.js").Stream | null} one's stream as the server knows it */
@@ -93,6 +110,8 @@ export class Publisher extends Emitter {
       title: this.title,
       denoise: this.denoise ? "active" : "bypassed",
       record: this.recording,
+      strength: this.strength,
+      postFilter: this.postFilter,
     });
     const { session, sender } = await publish(url, track, store.config?.ice_servers ?? []);
     if (signal.aborted) return disconnect(session);
@@ -171,6 +190,7 @@ export class Publisher extends Emitter {
     this.attempts = 0;
     this.quality = UNKNOWN;
     this.problem = "";
+    this.changes.clear();
     this.setMuted(false);
   }
 
@@ -217,33 +237,62 @@ export class Publisher extends Emitter {
   async setDenoise(on) {
     this.denoise = on;
     remember("denoise", on);
+    const told = this.change({ denoise: on ? "active" : "bypassed" });
     this.changed();
-    await this.change({ denoise: on ? "active" : "bypassed" });
+    await told;
   }
 
   /** @param {boolean} on */
   async setRecording(on) {
     this.record = on;
     remember("record", on);
+    const told = this.change({ recording: on });
     this.changed();
-    await this.change({ recording: on });
+    await told;
   }
 
   /** @param {string} title */
   async setTitle(title) {
     this.title = title;
+    const told = this.change({ title });
     this.changed();
-    await this.change({ title });
+    await told;
   }
 
-  /** @param {{ title?: string, denoise?: string, recording?: boolean }} change */
+  /** @param {number} strength 0 to 1 */
+  async setStrength(strength) {
+    await this.setAmount({ strength }, { denoise_strength: strength });
+  }
+
+  /** @param {boolean} on */
+  async setPostFilter(on) {
+    await this.setAmount({ postFilter: on }, { post_filter: on });
+  }
+
+  /** @param {{ strength?: number, postFilter?: boolean }} amount @param {import("./changes.js").Change} change */
+  async setAmount(amount, change) {
+    this.amount = { ...this.amount, ...amount };
+    remember("amount", this.amount);
+    const told = this.change(change);
+    this.changed();
+    await told;
+  }
+
+  /** @param {import("./changes.js").Change} change */
   async change(change) {
-    if (this.streamId && this.onAir) store.learn(await changeStream(this.streamId, change));
+    if (this.streamId && this.onAir) await this.changes.add(change);
+  }
+
+  /** @param {import("./changes.js").Change} change */
+  async tell(change) {
+    if (this.streamId) store.learn(await changeStream(this.streamId, change));
   }
 
   /** @param {PublishState} state */
   become(state) {
     this.state = state;
+    if (state === "reconnecting") this.changes.hold();
+    else this.changes.go();
     this.changed();
   }
 }

@@ -4,7 +4,8 @@ import { checkSound, words } from "../api.js";
 import { h, icon, say } from "../dom.js";
 import { store } from "../store.js";
 import { decibels, drawCame, drawWent, noiseFloor, takenOut } from "./pair.js";
-import { levels, RATE, record, samplesOf, wav } from "./pcm.js";
+import { levels, mixed, RATE, record, samplesOf, wav } from "./pcm.js";
+import { originalShare } from "./strength.js";
 
 /** @typedef {import("./publisher.js").Publisher} Publisher */
 /** @typedef {"idle" | "opening" | "recording" | "cleaning" | "done"} Step */
@@ -32,11 +33,15 @@ function track(name, testid) {
     player,
     element: h("div", null, button, h("b", null, name), canvas),
     put(sound) {
+      const [heard, at] = [!player.paused, player.currentTime];
       player.pause();
       if (player.src) URL.revokeObjectURL(player.src);
       if (sound) player.src = URL.createObjectURL(sound);
       else player.removeAttribute("src");
       button.disabled = !sound;
+      if (!heard || !sound) return;
+      player.currentTime = at;
+      void player.play().catch(() => undefined);
     },
     show,
   };
@@ -55,9 +60,22 @@ class Check {
     /** @type {Float32Array} */
     this.raw = new Float32Array(0);
     this.shown = { key: "", bars: /** @type {import("./pair.js").Bar[]} */ ([]) };
-    /** @type {Float32Array | null} */
+    /** Without any noise, as the server gave it. @type {Float32Array | null} */
+    this.pure = null;
+    /** The same at the strength that is chosen. @type {Float32Array | null} */
     this.clean = null;
+    this.strength = 1;
     this.ending = new AbortController();
+  }
+
+  /** As much noise as is wanted goes back in; the server would do just that. @returns {boolean} whether it changed */
+  blend() {
+    const { strength } = this.publisher;
+    if (!this.pure || strength === this.strength) return false;
+    this.strength = strength;
+    this.clean = mixed(this.pure, this.raw, originalShare(strength));
+    this.shown.key = "";
+    return true;
   }
 
   get busy() {
@@ -79,13 +97,15 @@ class Check {
     this.problem = "";
     this.have = 0;
     this.raw = new Float32Array(SECONDS * RATE);
-    this.clean = null;
+    this.pure = this.clean = null;
     try {
       await this.listen(this.ending.signal);
       this.become("cleaning");
       const sound = wav(this.raw);
       const answer = await checkSound(sound, this.ending.signal);
-      this.clean = samplesOf(await answer.arrayBuffer());
+      this.pure = this.clean = samplesOf(await answer.arrayBuffer());
+      this.strength = 1;
+      this.blend();
       this.become("done");
     } catch (error) {
       const stopped = error instanceof DOMException && error.name === "AbortError";
@@ -193,6 +213,7 @@ export function soundCheck(publisher) {
     button.disabled = off || publisher.microphone.unavailable() !== null;
     say(text, check.words());
     say(label, check.label());
+    if (check.blend() && check.clean) clean.put(wav(check.clean));
     paint();
   }
 

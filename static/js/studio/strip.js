@@ -8,6 +8,7 @@ import { store } from "../store.js";
 import { toast } from "../toast.js";
 import { History } from "./history.js";
 import { decibels, drawCame, drawWent, levelWords, noiseFloor, takenOut } from "./pair.js";
+import { strengthSlider } from "./strength.js";
 import { denoiseWords } from "./words.js";
 
 /** @typedef {import("./publisher.js").Publisher} Publisher */
@@ -78,7 +79,8 @@ export function strip(publisher) {
   const [came, went] = [row("Came in", "level-in"), row("Went out", "level-out")];
   const taken = h("span", { class: "sub desk", data: { testid: "taken-out" } });
   const control = toggle("denoise-live", "denoise-live-words", (on) => void publisher.setDenoise(on).catch((error) => toast(words(error))));
-  const denoise = h("div", { class: "cause" }, h("span", { id: "denoise-live-words" }, "Take the noise out"), control.element);
+  const slider = strengthSlider(publisher, "strength-live", () => denoiseWords(publisher, store.config).on);
+  const denoise = h("div", { class: "cause" }, h("span", { id: "denoise-live-words" }, "Take the noise out"), control.element, slider.element);
   const head = h("div", { class: "hd" }, h("h2", { class: "desk" }, "The last 20 seconds"), taken, h("span", { class: "grow desk" }), denoise);
   const marks = ["20 s ago", "15", "10", "5"].map((text) => h("span", null, text));
   const axis = h("div", { class: "axis", "aria-hidden": "true" }, marks, h("b", null, "now"));
@@ -91,6 +93,7 @@ export function strip(publisher) {
       following.show();
       const { on, enabled, text } = denoiseWords(publisher, store.config);
       control.set(on, enabled);
+      slider.show();
       control.element.title = text;
       const now = performance.now();
       if (now - said < LABEL_MS) return;

@@ -1,6 +1,7 @@
 /** What the studio says about the sound, the connection and the machine. */
 
 import { clock } from "../format.js";
+import { strengthName } from "./strength.js";
 
 /** @typedef {import("./publisher.js").Publisher} Publisher */
 /** @typedef {{ lead: string, rest: string, warn: boolean }} LevelWords */
@@ -92,9 +93,10 @@ export function denoiseWords(publisher, config) {
   if (mode === "absent" || config?.denoise.state === "off") {
     return { text: config?.denoise.detail || "Off on this server. The operator can switch it on in the settings.", enabled: false, on: false };
   }
-  const on = mode ? mode === "active" : publisher.denoise;
+  const wanted = publisher.changes.pending("denoise") ?? mode;
+  const on = wanted ? wanted === "active" : publisher.denoise;
   const engine = publisher.stream?.denoise.engine ?? config?.denoise.engine ?? "";
   if (!on) return { text: "Listeners hear your room as it is.", enabled: true, on };
   const trouble = config?.denoise.detail;
-  return { text: trouble || `${engine ? `By ${engine}. ` : ""}You can change it while live.`, enabled: true, on };
+  return { text: trouble || `${strengthName(publisher.strength)}. ${engine ? `By ${engine}. ` : ""}You can change it while live.`, enabled: true, on };
 }
