@@ -25,6 +25,7 @@ from server.config import Settings
 from server.errors import ChannelLive, ClearcastError, Unavailable
 from server.inference.lane import DenoiseService
 from server.log import configure_logging, get_logger, say
+from server.masking import secret_values
 from server.process import allow_many_files, keep_files_private, raise_priority
 from server.recordings.files import RecordingFolders
 from server.recordings.journal import Journal
@@ -226,7 +227,7 @@ def serve(settings: Settings, *, self_signed: bool = False) -> int:
 
 def _prepare(settings: Settings) -> None:
     """What holds for the whole process."""
-    configure_logging(settings.log_level, settings.log_format)
+    configure_logging(settings.log_level, settings.log_format, secret_values(settings))
     allow_many_files()
     keep_files_private()
 

@@ -9,10 +9,14 @@ import select
 import sys
 import threading
 from collections import deque
+from collections.abc import Iterable
+from functools import partial
 from typing import Any, TextIO
 
 import structlog
 
+from server.log_limit import RateLimit
+from server.masking import HIDDEN, SECRET_NAME, Masker
 from server.queues import Policy, Queue
 
 Log = structlog.stdlib.BoundLogger
@@ -25,6 +29,9 @@ WAITING = Queue(
     holds="lines on their way to whoever reads the log",
     drop="Nobody reads stderr, or too slowly: a line in the log says how many are missing.",
 )
+
+LONGEST = 2000
+"""Characters of one thing that a line tells; tracebacks aside."""
 
 DRAIN_S = 1.0
 """How long the end of the program waits for lines that nobody takes."""
@@ -111,11 +118,13 @@ def _write_all(stream: TextIO, text: str) -> None:
             ready.poll()
 
 
-def configure_logging(level: str = "info", form: str = "console") -> None:
+def configure_logging(level: str = "info", form: str = "console", secrets: Iterable[str] = ()) -> None:
     """Send every log line of this process to stderr, without ever waiting for whoever reads it.
 
-    `level` and `form` are the values of `CLEARCAST_LOG_LEVEL` and `CLEARCAST_LOG_FORMAT`.
+    `level` and `form` are the values of `CLEARCAST_LOG_LEVEL` and `CLEARCAST_LOG_FORMAT`. `secrets` never appear in a
+    line, nor does what looks like one; a line that comes too often is written a few times and then counted.
     """
+    masker = Masker(secrets)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -138,18 +147,47 @@ def configure_logging(level: str = "info", form: str = "console") -> None:
     )
     formatting: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if form == "json":
-        formatting.append(structlog.processors.format_exc_info)
+        formatting += [structlog.processors.format_exc_info, partial(_mask, masker), renderer]
+    else:
+        formatting += [partial(_mask, masker), renderer, partial(_mask_text, masker)]
     atexit.unregister(drain)
     atexit.register(drain)
     handler = logging.StreamHandler(Outlet(sys.stderr))
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*formatting, renderer])
-    )
+    handler.addFilter(RateLimit())
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=formatting))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for noisy in ("aioice", "aiortc", "aiohttp.access", "alembic", "asyncio", "PIL", "libav"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+
+
+def _mask(masker: Masker, _logger: Any, _method: str, line: dict[str, Any]) -> dict[str, Any]:
+    """What a line carries, before it is coloured or quoted."""
+    return {name: _shown(masker, name, value) for name, value in line.items()}
+
+
+def _shown(masker: Masker, name: str, value: Any) -> Any:
+    if name in ("exc_info", "stack_info") or value is None or isinstance(value, bool):
+        return value
+    if SECRET_NAME.search(name):
+        return HIDDEN
+    if isinstance(value, dict):
+        return {key: _shown(masker, str(key), part) for key, part in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_shown(masker, name, part) for part in value]
+    return value if isinstance(value, int | float) else _text(masker, str(value), name != "exception")
+
+
+def _text(masker: Masker, text: str, cut: bool) -> str:
+    if cut and len(text) > LONGEST:
+        return f"{masker.text(text[:LONGEST])}… ({len(text)} characters)"
+    return masker.text(text)
+
+
+def _mask_text(masker: Masker, _logger: Any, _method: str, text: str) -> str:
+    """The whole of a line for people: its traceback too."""
+    return masker.text(text)
 
 
 def get_logger(name: str) -> Log:
@@ -170,6 +208,10 @@ def say(line: str) -> None:
 
 def drain() -> bool:
     """Wait until all lines so far are out; False when nobody takes them. Not for the event loop."""
+    for handler in logging.getLogger().handlers:
+        for limit in handler.filters:
+            if isinstance(limit, RateLimit):
+                limit.tell(all_of_it=True)
     outlet = _outlet()
     return outlet is None or outlet.drain()
 

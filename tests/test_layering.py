@@ -10,7 +10,7 @@ import pytest
 
 from tests.source import Import, Module, modules
 
-FOUNDATION = ["errors", "clock", "config", "metrics", "queues", "log", "process"]
+FOUNDATION = ["errors", "clock", "config", "metrics", "queues", "masking", "log_limit", "log", "process"]
 MEDIA_HOST = ["audio", "speech", "inference", "rtc", "rooms"]
 SERVICES = ["store", "backplane", "accounts", "recordings", "jobs", "web"]
 WIRING = ["client", "bench", "doctor", "app", "cli", "__main__"]

@@ -15,17 +15,6 @@ import structlog
 from server.log import WAITING, Outlet, configure_logging, drain, get_logger, say
 
 
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    before = structlog.get_config()
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.configure(**before)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
 def said(capsys: pytest.CaptureFixture[str]) -> str:
     """What has been logged."""
     assert drain()
@@ -125,10 +114,10 @@ def test_a_reader_who_stops_holds_nobody_up_and_is_told_what_was_lost(pipe: tupl
 def test_how_many_lines_were_lost_is_a_line_itself(pipe: tuple[int, TextIO], monkeypatch: pytest.MonkeyPatch) -> None:
     reading, stream = pipe
     monkeypatch.setattr("sys.stderr", stream)
-    configure_logging("info", "json")
+    configure_logging("debug", "json")
     outlet = logging.getLogger().handlers[0].stream  # type: ignore[attr-defined]
     for _ in range(5_000):
-        get_logger("test").info("x" * 100)
+        get_logger("test").debug("x" * 100)
     dropped = outlet.dropped
     assert dropped > 100
     told = [line for line in map(json.loads, read_all(reading, outlet)) if "were dropped" in line["event"]]
