@@ -9,16 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from server import metrics
-from server.audio.frame import Samples
 from server.config import Settings
 from server.errors import ClearcastError, Unavailable
 from server.inference.exchange import Area, HostEnd
 from server.inference.lane import DenoiseLane, DenoiserStatus
 from server.inference.models import find_models, pull
-from server.inference.supervisor import WorkerEvent, WorkerReady, WorkerSupervisor
+from server.inference.supervisor import WorkerEvent, WorkerLost, WorkerReady, WorkerSupervisor
 from server.inference.worker import LOADER, WorkerConfig
+from server.inference.worker_lane import WorkerLane
 from server.log import get_logger
-from server.speech.denoise import SilenceWatch
 
 FALLBACK = "RNNoise"
 DELAYS = {"DeepFilterNet3": 1440, "DeepFilterNet2": 2400, FALLBACK: 1440}
@@ -27,8 +26,14 @@ DELAYS = {"DeepFilterNet3": 1440, "DeepFilterNet2": 2400, FALLBACK: 1440}
 MEMORY_CHANCES = 1
 """Times that a worker is started again as it was after taking too much memory."""
 
-GPU_AGAIN_S = 60.0
-"""After a failure of the GPU, how often to look whether nobody is live and it can be tried again."""
+START_CHANCES = 3
+"""Times in a row that a worker may fail to start before the fallback takes the lane."""
+
+GPU_CHANCES = 2
+"""Times that the worker may die or hang on the GPU before the processor takes over; an error of CUDA is enough once."""
+
+AGAIN_S = 60.0
+"""After a failure of the GPU or of the wanted engine, how often to look whether nobody is live and it can be tried."""
 
 GPU_FAILED = "The GPU failed, so the noise is taken out by the processor for now."
 
@@ -39,40 +44,6 @@ _UNUSABLE = {"model-corrupt": "cannot be used because its files are damaged", "m
 """Errors of a worker that another try would not mend."""
 
 log = get_logger(__name__)
-
-
-class WorkerLane:
-    """One stream's slot in the exchange."""
-
-    def __init__(self, host: HostEnd, slot: int) -> None:
-        self._host = host
-        self._slot = slot
-        self._silence = SilenceWatch()
-        self._open = True
-
-    def submit(self, index: int, samples: Samples) -> None:
-        if not self._open:
-            return
-        if self._silence.resumes(samples):
-            self._host.reset(self._slot)
-        if not self._host.submit(self._slot, index, samples):
-            metrics.DENOISE_HOPS.labels("dropped").inc()
-
-    def collect(self) -> list[tuple[int, Samples]]:
-        return self._host.collect(self._slot) if self._open else []
-
-    def reset(self) -> None:
-        if self._open:
-            self._host.reset(self._slot)
-
-    def post_filter(self, on: bool) -> None:
-        if self._open:
-            self._host.post_filter(self._slot, on)
-
-    def close(self) -> None:
-        if self._open:
-            self._open = False
-            self._host.close(self._slot)
 
 
 class _Listeners:
@@ -145,7 +116,11 @@ class WorkerDenoiseService:
         self._stop_fetching = threading.Event()
         self._folders: list[Path] = []
         self._too_large = 0
-        self._gpu_again: asyncio.TimerHandle | None = None
+        self._not_started = 0
+        self._gpu_losses = 0
+        self._better: WorkerConfig | None = None
+        """What is to be tried again once nobody is live."""
+        self._again: asyncio.TimerHandle | None = None
 
     @property
     def limit(self) -> int | None:
@@ -211,8 +186,8 @@ class WorkerDenoiseService:
 
     async def close(self) -> None:
         self._stop_fetching.set()
-        if self._gpu_again is not None:
-            self._gpu_again.cancel()
+        if self._again is not None:
+            self._again.cancel()
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.gather(self._fetching, return_exceptions=True)
@@ -272,25 +247,42 @@ class WorkerDenoiseService:
             log.warning("the model cannot be used", folder=self._config.model_dir, reason=event.message)
             self._use(*self._next_engine(_UNUSABLE[event.code]))
             return
-        if event.code == "memory" and engine != FALLBACK:
-            self._too_large += 1
-            if self._too_large > MEMORY_CHANCES:
-                self._note = f"{engine} takes more memory than it may, so {FALLBACK} takes the noise out."
-                log.warning(self._note, limit_mb=self._settings.denoise_memory_mb)
-                self._use(FALLBACK, None)
-                return
-        if event.code == "internal" and event.was_ready and self.status.device.startswith("cuda"):
+        if engine != FALLBACK and (reason := self._given_up(event)):
+            self._note = f"{engine} {reason}, so {FALLBACK} takes the noise out."
+            log.warning(self._note)
+            if event.code != "memory":
+                self._try_later(self._config)
+            self._use(FALLBACK, None)
+            return
+        if self._gpu_failed(event):
             self._note = GPU_FAILED
+            self._try_later(self._config)
             self._config = replace(self._config, device="cpu", streams_realtime=None)
             self._supervisor.restart(self._config)
-            self._gpu_later()
         detail = "Noise removal has stopped and is being started again; the original sound goes out meanwhile."
         if not event.was_ready:
             detail = f"Noise removal cannot be started; the original sound goes out. {event.message}"
         self._listeners.set(DenoiserStatus("degraded", engine, self.status.device, detail))
 
+    def _given_up(self, lost: WorkerLost) -> str:
+        """Why the engine is not tried any more; empty while it is."""
+        if lost.code == "memory":
+            self._too_large += 1
+            limit = self._settings.denoise_memory_mb
+            return f"takes more memory than it may ({limit} MB)" if self._too_large > MEMORY_CHANCES else ""
+        self._not_started = 0 if lost.was_ready else self._not_started + 1
+        return f"cannot be started ({lost.message})" if self._not_started >= START_CHANCES else ""
+
+    def _gpu_failed(self, lost: WorkerLost) -> bool:
+        """Whether the processor is to go on in place of the GPU."""
+        if not lost.was_ready or not self.status.device.startswith("cuda"):
+            return False
+        self._gpu_losses += 1
+        return lost.code == "internal" or (lost.code in ("crash", "hang") and self._gpu_losses >= GPU_CHANCES)
+
     def _on_ready(self, event: WorkerReady) -> None:
         assert self._config is not None
+        self._not_started = 0
         detail = " ".join(filter(None, (self._note, event.detail)))
         # A worker that is started again while streams wait for it need not measure once more.
         self._config = replace(self._config, streams_realtime=event.streams_realtime)
@@ -300,19 +292,24 @@ class WorkerDenoiseService:
             DenoiserStatus("ready", event.engine, event.device, detail, event.runtime, event.streams_realtime)
         )
 
-    def _gpu_later(self) -> None:
-        """Give the GPU another chance after a while."""
-        self._gpu_again = asyncio.get_running_loop().call_later(GPU_AGAIN_S, self._try_gpu)
+    def _try_later(self, failed: WorkerConfig) -> None:
+        """Give what failed another chance after a while."""
+        self._better = failed
+        if self._again is not None:
+            self._again.cancel()
+        self._again = asyncio.get_running_loop().call_later(AGAIN_S, self._try_again)
 
-    def _try_gpu(self) -> None:
-        if self._host is None or self._config is None or self._supervisor is None or self._note != GPU_FAILED:
+    def _try_again(self) -> None:
+        if self._host is None or self._better is None:
             return
-        if self._host.in_use:  # the change would be heard, and the processor does the work
-            self._gpu_later()
+        if self._host.in_use:  # the change would be heard, and the work is being done
+            self._try_later(self._better)
             return
+        better, self._better = self._better, None
         self._note = ""
-        log.info("the GPU is tried again")
-        self._use(self._config.engine, None if self._config.model_dir is None else Path(self._config.model_dir))
+        self._not_started = self._gpu_losses = 0
+        log.info("what failed is tried again", engine=better.engine, device=self._settings.denoise_device)
+        self._use(better.engine, None if better.model_dir is None else Path(better.model_dir))
 
     def _answered(self) -> None:
         assert self._host is not None
@@ -342,7 +339,7 @@ class WorkerDenoiseService:
                 pause = min(2 * pause, longest)
                 continue
             log.info("the model has been fetched", model=self._wanted)
-            self._note = ""
+            self._note, self._better = "", None
             self._use(self._wanted, folder)
             return
 

@@ -31,6 +31,8 @@ MEMORY_ROUNDS = 5
 
 BACKOFF_S = 0.2
 BACKOFF_MAX_S = 5.0
+START_BACKOFF_MAX_S = 60.0
+"""The same for one that does not even start: each try takes seconds of a processor that the audio needs."""
 HEALTHY_S = 30.0
 """A worker that ran this long has earned a quick restart."""
 
@@ -132,7 +134,7 @@ class WorkerSupervisor:
             self._on_event(lost)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), backoff)
-            backoff = min(2 * backoff, BACKOFF_MAX_S)
+            backoff = min(2 * backoff, BACKOFF_MAX_S if lost.was_ready else START_BACKOFF_MAX_S)
             self.restarts += 1
             metrics.DENOISE_RESTARTS.inc()
 

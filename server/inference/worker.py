@@ -36,6 +36,9 @@ from server.process import raise_priority
 MOVED_AFTER = 2
 """Times that a stream's slot in the engine may break before the stream is moved to another."""
 
+DEAD_BATCHES = 100
+"""So many batches in a row of which nothing was finite, a second or so: then it is the engine that is broken."""
+
 SPARE_SLOTS = 8
 """Slots of the engine beyond those of the exchange, for streams that are moved."""
 
@@ -93,9 +96,13 @@ class Lanes:
         self._began = np.zeros(capacity, np.int64)
         self._post_filter = np.zeros(capacity, np.bool_)
         self._failures = np.zeros(capacity, np.int64)
+        self._dead_batches = 0
 
     def run(self, batch: Batch) -> None:
-        """Denoise one hop of each slot and hand the answers over."""
+        """Denoise one hop of each slot and hand the answers over.
+
+        Raises RuntimeError when for long nothing came out of the engine that is audio.
+        """
         slots = batch.slots
         changed = (self._generation[slots] != batch.generations) | (self._held[slots] < 0)
         broken = changed | (self._next[slots] != batch.indices)
@@ -110,6 +117,10 @@ class Lanes:
         self._set_post_filter(slots, changed)
         held = self._held[slots].tolist()
         clean = self._denoiser.step(held, batch.hops)
+        dead = len(self._denoiser.broken) == len(held)
+        self._dead_batches = self._dead_batches + 1 if dead else 0
+        if self._dead_batches >= DEAD_BATCHES:
+            raise RuntimeError("nothing that the denoiser gives is finite")
         if self._denoiser.broken:
             self._mend(slots, batch.indices, np.isin(held, self._denoiser.broken))
         whole = batch.indices - self._began[slots] >= self._lookahead

@@ -256,7 +256,7 @@ async def test_an_engine_that_takes_too_much_memory_twice_gives_way(start: Start
 async def test_a_gpu_is_tried_again_once_nobody_is_live(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.inference.service.GPU_AGAIN_S", 0.1)
+    monkeypatch.setattr("server.inference.service.AGAIN_S", 0.1)
     service = await start(
         offline(install(tmp_path), denoise_device="cuda"), loader="tests.inference.scripted:load_on_failing_gpu"
     )
