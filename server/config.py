@@ -162,7 +162,9 @@ class Settings(BaseSettings):
     record: bool = Field(True, description="Whether new streams are recorded unless their publisher says otherwise.")
     record_raw: bool = Field(False, description="Whether the audio before denoising is recorded too.")
     disk_reserve_mb: int = Field(
-        500, ge=0, description="No new recording starts with less free disk space than this, MB."
+        500,
+        ge=0,
+        description="No recording begins with less free disk space than this, MB; below half of it none goes on.",
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -48,7 +48,11 @@ LISTENER_ROUND_TRIP = Histogram(
 )
 
 RECORDED_BYTES = Counter("clearcast_recorded_bytes_total", "Bytes written to recordings.")
-RECORD_ERRORS = Counter("clearcast_record_errors_total", "Recordings that stopped because of a write error.")
+RECORD_ERRORS = Counter(
+    "clearcast_record_errors_total", "Recordings that stopped by themselves: no room, a write error."
+)
+DISK_FREE = Gauge("clearcast_disk_free_bytes", "Free on the disk of the recordings.")
+DISK_ROOM = Gauge("clearcast_disk_room", "0 enough, 1 little: no recording begins, 2 none: recordings were closed.")
 
 EVENTS_SENT = Counter("clearcast_events_sent_total", "Events sent to pages and programs.")
 

@@ -178,7 +178,7 @@ class Journal:
         elif known is not None and known != stream.title:
             self._recording[recording_id] = stream.title
             await self._store.change_recording(recording_id, title=stream.title)
-        if stream.recording.detail and stream.state is not StreamState.ENDED:
+        if stream.recording.detail and not stream.recording.on and stream.state is not StreamState.ENDED:
             await self._store.change_recording(recording_id, detail=stream.recording.detail)
         if stream.state is StreamState.ENDED:
             if known is None:

@@ -20,6 +20,7 @@ from server.inference.lane import DenoiserStatus, DenoiseService
 from server.log import get_logger
 from server.rooms.audience import Audience
 from server.rooms.background import Background
+from server.rooms.disk import DiskWatch
 from server.rooms.encode import EncodeQueue
 from server.rooms.health import count_states
 from server.rooms.limits import RETRY_AFTER, denoiser_full, too_many_streams
@@ -71,6 +72,7 @@ class MediaHost:
         self._peers = peers or RtcPeers(settings, clock)
         self._encoding = EncodeQueue()
         self._disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="recorder")
+        self._room = DiskWatch(settings.recordings_dir, settings.disk_reserve_mb, self._disk, self._room_changed)
         self._ticker = Ticker(clock, self.tick)
         self._streams: dict[str, Stream] = {}
         self._ending: dict[str, Stream] = {}
@@ -85,6 +87,7 @@ class MediaHost:
             denoise=denoise,
             encoding=self._encoding,
             disk=self._disk,
+            room=self._room,
             emit=self._emit,
             levels=self._tell_levels,
             over=self._end,
@@ -105,6 +108,7 @@ class MediaHost:
         await self._peers.start()
         self._unsubscribe = self._denoise.subscribe(self._denoiser_changed)
         await self._denoise.start()
+        self._room.start()
         self._ticker.start()
 
     async def close(self) -> None:
@@ -114,6 +118,7 @@ class MediaHost:
             self._end(stream, "shutdown")
         self._audience.close()
         await self._background.settle()
+        await self._room.stop()
         self._ticker.stop()
         await self._encoding.close()
         self._disk.shutdown(wait=False)  # a disk that hangs must not hold up the rest
@@ -338,6 +343,10 @@ class MediaHost:
 
     def _tell_levels(self, levels: Levels) -> None:
         asyncio.get_running_loop().call_soon(self._on_levels, levels)  # after the tick, and never a reason to end it
+
+    def _room_changed(self) -> None:
+        for stream in list(self._streams.values()):
+            stream.room_changed()
 
     def _denoiser_changed(self, status: DenoiserStatus) -> None:
         before, self._status = self._status, status

@@ -120,7 +120,7 @@ class RecordingInfo:
     id: str | None = None
     """None until something has been recorded; equals the stream's id (a stream has one recording)."""
     detail: str = ""
-    """Why it stopped by itself (disk full, say), else empty."""
+    """Why it stopped by itself (disk full, say), or soon will; else empty."""
     held: bool = False
     """Whether the stream has ended and a disk that hangs still holds the files: nobody else may touch them."""
 
@@ -170,8 +170,8 @@ class MediaEvent:
 
     `type` is one of: stream_started, stream_state, stream_updated, stream_ended, listeners, publisher_replaced,
     degraded, recovered, recording_failed. `stream` is the stream after the event; None where the whole machine is
-    meant (degraded and recovered of the denoise worker itself). `stage` names what is degraded: "denoise" or
-    "recording". `peer_id` is the connection that was replaced.
+    meant (degraded and recovered of the denoise worker itself). `stage` names what is degraded: "denoise",
+    "recording", or "disk", which has little room left for it. `peer_id` is the connection that was replaced.
     """
 
     type: str

@@ -12,6 +12,7 @@ from server.clock import PACKET, SAMPLE_RATE
 from server.errors import DiskFull
 from server.log import get_logger
 from server.queues import Policy, Queue
+from server.rooms.disk import DiskWatch, Room
 from server.rooms.eventlog import EventLog
 from server.rooms.files import Batch, RecordingFiles, RecordingPlan, explain
 
@@ -39,6 +40,8 @@ RAW = Queue(
 CLOSE_TIMEOUT = 10.0
 """Seconds that closing waits for the disk before it leaves the file to the recovery at the next start."""
 
+ROOM_AGAIN = "The disk has room again: recording can be switched on."
+
 log = get_logger(__name__)
 
 
@@ -57,12 +60,15 @@ class Recorder:
         events: EventLog,
         executor: Executor,
         on_failed: Callable[[str], None],
+        disk: DiskWatch,
     ) -> None:
         self._plan = plan
         self._meta = meta
         self._events = events
         self._executor = executor
         self._on_failed = on_failed
+        self._disk = disk
+        self._short = False
         self._files: RecordingFiles | None = None
         self._queue = Batch()
         self._job: asyncio.Future[None] | None = None
@@ -73,13 +79,17 @@ class Recorder:
         self.exists = False
         """Whether anything was ever recorded."""
         self.detail = ""
-        """Why it stopped by itself, else empty."""
+        """Why it stopped by itself, or soon will; else empty."""
         self.held = False
         """Whether the files could not be closed in time: a thread still has them."""
 
     def start(self, position: int) -> None:
         """Record from `position` on; what came before is silence."""
         if self.on:
+            return
+        if self._disk.room is not Room.ENOUGH and self._files is not None:  # a first start is refused by the files
+            self._short = True
+            self._report(self._disk.refusal)
             return
         self.on, self.exists, self.detail = True, True, ""
         self._events.add("recording_on", position)
@@ -94,6 +104,23 @@ class Recorder:
             self.on = False
             self._events.add("recording_off", position)
             self._visit(position)
+
+    def room_changed(self, position: int) -> str:
+        """The disk has more or less room: "degraded" where it becomes short, "recovered" where it no longer is."""
+        words = self._disk.words
+        if self._disk.room is Room.ENOUGH:
+            short, self._short = self._short, False
+            self.detail = "" if self.on or not short else ROOM_AGAIN
+            return "recovered" if short else ""
+        if not self.on:
+            return ""
+        before, self._short = self._short, True
+        if self._disk.room is Room.NONE:
+            self.stop(position)
+            self._report(words)
+            return ""
+        self.detail = words
+        return "" if before else "degraded"
 
     def clean(self, start: int, packet: bytes) -> None:
         """Take 20 ms of what listeners hear, whose first sample is `start`."""
@@ -172,6 +199,7 @@ class Recorder:
             self._visit(self._written_at)  # what came while the disk was busy, just before it was switched off
         if error is None or self.detail:
             return
+        self._short = isinstance(error, DiskFull)
         if isinstance(error, OSError | DiskFull):
             self._fail(explain(error), self._written_at)
         else:

@@ -289,6 +289,16 @@ class Stream:
     def _on_recording_failed(self, detail: str) -> None:
         self._around.emit(MediaEvent("recording_failed", self.info, stage="recording", detail=detail))
 
+    def room_changed(self) -> None:
+        """The disk of recordings has more or less room than before."""
+        if self._audio is None:
+            return
+        kind = self._audio.recorder.room_changed(self.position)
+        if kind:
+            info = self.info
+            self._around.emit(MediaEvent(kind, info, stage="disk", detail=info.recording.detail))
+            self._around.emit(MediaEvent("stream_updated", info))
+
     def denoiser_changed(self) -> None:
         """The denoise service has another engine or state."""
         if self._mode is not DenoiseMode.ABSENT:

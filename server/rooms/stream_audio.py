@@ -75,7 +75,7 @@ class StreamAudio:
             on_levels=lambda at, came, went: around.levels(Levels(plan.stream_id, at, STEP, came, went)),
         )
         self.recorder = Recorder(
-            recording, lambda: describe(info(), recording), events, around.disk, on_recording_failed
+            recording, lambda: describe(info(), recording), events, around.disk, on_recording_failed, around.room
         )
 
     def receive(self, audio: ReceivedAudio) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from server.clock import Clock
 from server.config import Settings
 from server.inference.lane import DenoiseService
+from server.rooms.disk import DiskWatch
 from server.rooms.encode import EncodeQueue
 from server.rooms.messages import Levels, MediaEvent
 from server.rooms.peers import Peer
@@ -39,6 +40,7 @@ class Surroundings:
     denoise: DenoiseService
     encoding: EncodeQueue
     disk: Executor
+    room: DiskWatch
     emit: Callable[[MediaEvent], None]
     levels: Callable[[Levels], None]
     over: Callable[[Stream, str], None]

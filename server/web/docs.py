@@ -121,6 +121,8 @@ def _event_lines() -> list[str]:
         "`recording_ready` `recording_updated` `recording_removed` (RecordingOut) |",
         "| `system` | `{denoise: DenoiseOut}` | `degraded` `recovered` `{stage, detail, denoise}` |",
         "",
+        "`stage` is `denoise`, `recording`, which has stopped, or `disk`, which has little room left for it.",
+        "",
         "`levels` says five times a second how loud a live stream came in and went out: RMS in dBFS of steps of `step`",
         "samples, the first of which begins at sample `at` of the stream (48 kHz). It passes: it is not numbered (it",
         "carries the `seq` of the event before it), never comes again, and is left out for whoever is behind.",

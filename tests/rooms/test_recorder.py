@@ -16,6 +16,7 @@ from server.audio.ogg import scan
 from server.audio.opus import OpusEncoder
 from server.clock import PACKET, SAMPLE_RATE
 from server.rooms import recorder
+from server.rooms.disk import MB, DiskWatch
 from server.rooms.eventlog import EventLog
 from server.rooms.files import RecordingPlan
 from server.rooms.recorder import BACKLOG, Recorder
@@ -34,8 +35,16 @@ class Desk:
         self.executor = ThreadPoolExecutor(2)
         self.events = EventLog(ManualClock().wall)
         self.failures: list[str] = []
-        self.recorder = Recorder(self.plan, lambda: {"version": 1}, self.events, self.executor, self.failures.append)
+        self.free = 10**12
+        self.disk = DiskWatch(folder, reserve_mb, self.executor, self.look_again, lambda _: self.free)
+        self.told: list[str] = []
+        self.recorder = Recorder(
+            self.plan, lambda: {"version": 1}, self.events, self.executor, self.failures.append, self.disk
+        )
         self.position = 0
+
+    def look_again(self) -> None:
+        self.told.append(self.recorder.room_changed(self.position))
 
     async def feed(self, seconds: float, amplitude: float = 0.5) -> None:
         for number in range(round(seconds * 50)):
@@ -275,3 +284,62 @@ async def test_switching_off_while_the_disk_is_busy_leaves_nothing_behind(desk: 
     await desk.written()
     assert len(play(desk.file())) == desk.position - desk.plan.pre_skip
     assert desk.lines()[-1]["type"] == "recording_off"
+
+
+async def test_a_disk_that_runs_short_is_told_then_the_recording_is_closed_and_may_go_on(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, reserve_mb=100)
+    desk.free = 150 * MB
+    await desk.disk.look()
+    desk.recorder.start(0)
+    await desk.feed(1.0)
+    assert (desk.told, desk.recorder.detail) == ([], "")
+
+    desk.free = 90 * MB
+    await desk.disk.look()
+    assert desk.told == ["degraded"]
+    assert "Only 90 MB" in desk.recorder.detail and "until 50 MB" in desk.recorder.detail
+    await desk.feed(1.0)
+    desk.free = 80 * MB
+    await desk.disk.look()
+    assert desk.told == ["degraded"]  # said once
+    assert desk.recorder.on
+
+    desk.free = 49 * MB
+    await desk.disk.look()
+    assert not desk.recorder.on
+    assert desk.failures == [desk.recorder.detail]
+    assert "only 49 MB" in desk.recorder.detail and "kept" in desk.recorder.detail
+    await desk.written()
+    assert len(play(desk.file())) == pytest.approx(2 * SECOND, abs=PACKET)  # all of it, playable as it lies
+    assert [line["type"] for line in desk.lines()][-1] == "recording_off"
+    await desk.feed(1.0)
+
+    desk.recorder.start(desk.position)  # too early
+    assert not desk.recorder.on and len(desk.failures) == 2
+    desk.free = 105 * MB
+    await desk.disk.look()
+    assert not desk.told[-1]  # a little more than the reserve may be gone again in a moment
+    desk.free = 150 * MB
+    await desk.disk.look()
+    assert desk.told[-1] == "recovered"
+    assert "room again" in desk.recorder.detail
+    desk.recorder.start(desk.position)
+    assert desk.recorder.on and not desk.recorder.detail
+    await desk.feed(1.0)
+    await desk.recorder.close()
+    desk.executor.shutdown()
+    audio = play(desk.file())
+    assert len(audio) == pytest.approx(4 * SECOND, abs=PACKET)
+    assert level(audio[int(2.2 * SECOND) : int(2.8 * SECOND)]) < 0.001 < 0.3 < level(audio[int(3.2 * SECOND) :])
+
+
+async def test_room_that_comes_back_in_time_takes_the_warning_back(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, reserve_mb=100)
+    desk.free = 150 * MB
+    desk.recorder.start(0)
+    for desk.free in (90 * MB, 150 * MB):
+        await desk.disk.look()
+    assert desk.told == ["degraded", "recovered"]
+    assert (desk.recorder.on, desk.recorder.detail, desk.failures) == (True, "", [])
+    await desk.recorder.close()
+    desk.executor.shutdown()

@@ -64,7 +64,7 @@ async def test_too_little_room_is_said(start: Callable[..., Any]) -> None:
     async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as http:
         _, body = await ready(http)
     assert body["components"]["disk"]["state"] == "degraded"
-    assert "nothing is recorded" in body["components"]["disk"]["detail"]
+    assert "no recording begins" in body["components"]["disk"]["detail"]
 
 
 async def test_metrics_are_prometheus_text(http: aiohttp.ClientSession) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from server.accounts import Action
+from server.config import Settings
 from server.errors import ClearcastError
 from server.web import schemas
 from server.web.routing import Call, RouteTable
@@ -64,25 +64,28 @@ async def examine(services: Services) -> dict[str, schemas.Component]:
 
 async def _disk(services: Services) -> schemas.Component:
     try:
-        free, writable = await asyncio.wait_for(asyncio.to_thread(_look, services.settings.data_dir), PATIENCE)
+        free, writable = await asyncio.wait_for(asyncio.to_thread(_look, services.settings), PATIENCE)
     except (OSError, TimeoutError) as error:
         return schemas.Component(state="failed", detail=f"The data folder does not answer ({type(error).__name__}).")
     text = f"{free // 1_000_000} MB free"
     if not writable:
         return schemas.Component(state="failed", detail="The data folder cannot be written to.")
     if free < services.settings.disk_reserve_mb * 1_000_000:
-        return schemas.Component(state="degraded", detail=f"{text}: too little, nothing is recorded.")
+        return schemas.Component(state="degraded", detail=f"{text}: too little, no recording begins.")
     return schemas.Component(state="ok", detail=text)
 
 
-def _look(folder: Path) -> tuple[int, bool]:
-    probe = folder / ".writable"
+def _look(settings: Settings) -> tuple[int, bool]:
+    """Free bytes where recordings go, and whether the data folder can be written to."""
+    folder = settings.recordings_dir if settings.recordings_dir.is_dir() else settings.data_dir
+    free = shutil.disk_usage(folder).free
+    probe = settings.data_dir / ".writable"
     try:
         probe.touch()
         probe.unlink()
     except OSError:
-        return shutil.disk_usage(folder).free, False
-    return shutil.disk_usage(folder).free, True
+        return free, False
+    return free, True
 
 
 async def _database(services: Services) -> schemas.Component:

@@ -63,7 +63,8 @@ function onAirNotice(stream) {
     const what = denoise.state === "starting" ? "Noise removal is starting; until then listeners hear the original." : "Noise removal is resting; listeners hear the original.";
     return { what, remedy: denoise.detail || "It comes back by itself.", action: "" };
   }
-  if (recording.detail && !recording.on) return { what: "The recording has stopped; the stream goes on.", remedy: recording.detail, action: "" };
+  if (recording.detail && recording.on) return { what: "The disk is nearly full.", remedy: recording.detail, action: "" };
+  if (recording.detail) return { what: "The recording has stopped; the stream goes on.", remedy: recording.detail, action: "" };
   return null;
 }
 

@@ -1,0 +1,84 @@
+"""The disk of the recordings gets short of room while people are live, and has room again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from server.clock import PACKET, SAMPLE_RATE
+from tests.chaos.scene import Ear, Follower, Speaker, decibels, request, tone, whole_server
+from tests.rooms.sound import play
+
+SIZE, RESERVE = 12, 8
+"""MB of the disk, and what is to stay free."""
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """The folder of recordings on a small disk of its own."""
+    folder = tmp_path / "data" / "recordings"
+    folder.mkdir(parents=True)
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a disk that can be filled: run the tests in a container")
+    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}m", "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine does not let root mount a small disk")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def leave(disk: Path, megabytes: float) -> None:
+    """Fill the disk until only so much is free."""
+    free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+    with (disk / "ballast").open("ab") as file:
+        file.write(bytes(int(free - megabytes * 1_000_000)))
+
+
+async def test_a_live_recording_is_warned_then_closed_and_may_go_on(disk: Path, tmp_path: Path) -> None:
+    async with whole_server(tmp_path, disk_reserve_mb=RESERVE) as server:
+        await request(server, "POST", "/api/v1/channels", json={"name": "Second", "slug": "second"})
+        follower = await Follower.start(server)
+        ear, speaker = await Ear.start(server), await Speaker.start(server)
+        await ear.heard(0.5)
+
+        await asyncio.to_thread(leave, disk, 6.0)
+        told = await follower.wait("degraded", stream=speaker.id, stage="disk")
+        assert "until 4 MB" in told["detail"]
+        stream = await server.get(f"/api/v1/streams/{speaker.id}")
+        assert stream["recording"] == {"on": True, "id": speaker.id, "detail": told["detail"]}
+        late = await Speaker.start(server, "second")
+        refused = await follower.wait("degraded", stream=late.id, stage="recording")
+        assert "Not recording" in refused["detail"]
+        health = await server.get("/health/ready")
+        assert (health["status"], health["components"]["disk"]["state"]) == ("degraded", "degraded")
+
+        await asyncio.to_thread(leave, disk, 2.0)
+        told = await follower.wait("degraded", stream=speaker.id, stage="recording")
+        assert "Recording stopped: only" in told["detail"]
+        await ear.heard(0.5)
+        audio = await asyncio.to_thread(play, disk / speaker.id / "clean.opus")
+        assert decibels(audio[-SAMPLE_RATE // 4 :]) == pytest.approx(decibels(tone()), abs=1)  # whole, and to its end
+        assert (await server.get(f"/api/v1/streams/{speaker.id}"))["state"] == "live"
+
+        (disk / "ballast").unlink()
+        for stream_id in (speaker.id, late.id):
+            told = await follower.wait("recovered", stream=stream_id, stage="disk")
+            assert "room again" in told["detail"]
+        for talker in (speaker, late):
+            path = f"/api/v1/streams/{talker.id}"
+            assert (await request(server, "PATCH", path, json={"recording": True}))[0] == 200
+            await talker.said(0.5)
+            assert (await server.get(path))["recording"] == {"on": True, "id": talker.id, "detail": ""}
+            await talker.stop()
+            await follower.wait("recording_ready", id=talker.id)
+        await ear.stop()
+        ear.assert_whole()
+        stream = await server.get(f"/api/v1/streams/{speaker.id}")
+        audio = await asyncio.to_thread(play, disk / speaker.id / "clean.opus")
+        assert len(audio) == pytest.approx(stream["duration_s"] * SAMPLE_RATE, abs=PACKET)
+        await follower.stop()
