@@ -8,7 +8,7 @@ BIN := .venv/bin
 SETUP := $(PYTHON) tools/setup_environment.py
 EXTRAS := test
 
-.PHONY: run demo test check check-python check-page format lock setup clean help
+.PHONY: run demo test check check-python check-page format lock setup environment clean help
 
 help:
 	@echo 'make run      set everything up and serve on http://127.0.0.1:8080'
@@ -29,6 +29,9 @@ demo: setup
 
 setup:
 	@$(SETUP)
+
+environment:
+	@$(SETUP) $(EXTRAS)
 
 test:
 	@$(SETUP) $(EXTRAS)

@@ -26,7 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-PROBE_S = 4
+PROBE_S = 10
 TORCH_PACKAGES = {"torch": (), "torchaudio": ("test",)}
 """Packages that come in builds, and the extras that bring them (none: always)."""
 

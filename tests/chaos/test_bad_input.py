@@ -14,7 +14,7 @@ import pytest
 from yarl import URL
 
 from server.bench.local import LocalServer
-from tests.chaos.scene import Ear, Speaker, own_channel, request, whole_server
+from tests.chaos.scene import Ear, Speaker, own_channel, recording_of, request, whole_server
 from tests.rtc.peers import BROWSER_OFFER, damaged
 
 SDP = {"Content-Type": "application/sdp"}
@@ -115,10 +115,7 @@ async def finished_recording(server: LocalServer) -> str:
     speaker = await Speaker.start(server, "second")
     await speaker.said(0.5)
     await speaker.stop()
-    for _ in range(100):
-        if (await server.get(f"/api/v1/recordings/{speaker.id}")).get("state") == "ready":
-            break
-        await asyncio.sleep(0.05)
+    await recording_of(server, speaker.id)
     return speaker.id
 
 
@@ -167,7 +164,7 @@ async def test_nothing_that_is_sent_disturbs_who_is_live(tmp_path: Path) -> None
             writer.write(noise)
             writer.write_eof()
             with contextlib.suppress(ConnectionError):
-                assert b"200 OK" not in await asyncio.wait_for(reader.read(200), 10)
+                assert b"200 OK" not in await asyncio.wait_for(reader.read(200), 60)
             writer.close()
 
         stream = await server.get(f"/api/v1/streams/{speaker.id}")

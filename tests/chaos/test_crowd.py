@@ -96,7 +96,7 @@ async def test_peers_that_never_connect_leave_nothing_behind(tmp_path: Path) -> 
         connecting = (await server.get("/api/v1/channels/empty1"))["stream"]
         assert (connecting["state"], connecting["listeners"]) == ("connecting", 0)
 
-        async with asyncio.timeout(REAPED_S + 20):
+        async with asyncio.timeout(REAPED_S + 60):
             while await metric(server, "clearcast_peers_pending"):
                 await asyncio.sleep(0.5)
         assert sockets(server) <= before + 5
@@ -117,7 +117,7 @@ async def test_two_hundred_follow_and_one_never_reads(tmp_path: Path) -> None:
         before = sockets(server)
         followers = await asyncio.gather(*(Follower.start(server, "streams") for _ in range(FOLLOWERS)))
         rude = await deaf(server)
-        await asyncio.wait_for(demand(rude), 40)
+        await asyncio.wait_for(demand(rude), 100)
         rude.close()
         assert await metric(server, 'clearcast_queue_dropped_total{policy="reader",queue="events"}') == 1
 
@@ -133,7 +133,7 @@ async def test_two_hundred_follow_and_one_never_reads(tmp_path: Path) -> None:
         status, _ = await request(server, "PATCH", f"/api/v1/streams/{speaker.id}", json={"title": "Everybody hears"})
         assert status == 200
         for follower in followers:
-            await follower.wait("stream_updated", 20, title="Everybody hears")
+            await follower.wait("stream_updated", 60, title="Everybody hears")
             numbers = [event["seq"] for event in follower.events if "seq" in event]
             assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
         await asyncio.gather(*(follower.stop() for follower in [*followers, careless]))

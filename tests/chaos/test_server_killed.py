@@ -16,7 +16,7 @@ import pytest
 from server.audio.ogg import scan
 from server.bench.local import LocalServer, free_port
 from server.clock import PACKET, SAMPLE_RATE
-from tests.chaos.scene import Ear, Speaker, decibels, request, tone, whole_server
+from tests.chaos.scene import Ear, Speaker, decibels, recording_of, request, tone, whole_server
 from tests.recordings.writing import played_seconds, write_recording
 from tests.rooms.sound import play
 
@@ -26,10 +26,11 @@ def closed(path: Path) -> bool:
         return scan(file).closed
 
 
-def leave_open(recordings: Path, count: int) -> dict[str, float]:
+def leave_open(recordings: Path, count: int, around: int) -> dict[str, float]:
     """Recordings of earlier crashes; their lengths in seconds."""
     folders = [
-        write_recording(recordings, f"older{number}", 10.0, closed=False, torn=b"OggS\0torn") for number in range(count)
+        write_recording(recordings, f"older{around}-{number}", 10.0, closed=False, torn=b"OggS\0torn")
+        for number in range(count)
     ]
     return {folder.name: played_seconds(folder / "clean.opus") for folder in folders}
 
@@ -44,7 +45,7 @@ async def kill_while_it_recovers(data_dir: Path, watched: Path, mark: bytes) -> 
     )
     assert process.stderr is not None
     said = asyncio.create_task(process.stderr.read())
-    limit = time.monotonic() + 30
+    limit = time.monotonic() + 60
     while watched.stat().st_size == len(mark) and process.returncode is None:
         assert time.monotonic() < limit
         await asyncio.sleep(0.001)
@@ -53,9 +54,8 @@ async def kill_while_it_recovers(data_dir: Path, watched: Path, mark: bytes) -> 
     return b"is running" not in await said
 
 
-@pytest.mark.slow
-async def test_what_a_killed_server_recorded_is_recovered_however_often_it_is_killed(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+async def record_and_kill(tmp_path: Path) -> tuple[Speaker, float]:
+    """Who was live when the server was killed, and how many seconds of the recording were lost."""
     async with whole_server(tmp_path) as server:
         speaker = await Speaker.start(server, title="Cut short")
         await speaker.said(2.5)
@@ -63,17 +63,31 @@ async def test_what_a_killed_server_recorded_is_recovered_however_often_it_is_ki
         server.process.kill()
         await server.process.wait()
         await speaker.stop()
-    cut = data / "recordings" / speaker.id / "clean.opus"
-    lengths = {speaker.id: played_seconds(cut)}
-    assert lengths[speaker.id] > stream["duration_s"] - 1.0
-    assert not closed(cut)
-    lengths |= await asyncio.to_thread(leave_open, data / "recordings", 30)  # enough for recovery to take a while
+    return speaker, stream["duration_s"] - played_seconds(tmp_path / "data" / "recordings" / speaker.id / "clean.opus")
 
-    order = sorted(lengths)
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+async def test_what_a_killed_server_recorded_is_recovered_however_often_it_is_killed(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    lengths: dict[str, float] = {}
+    for _ in range(4):  # a busy machine may not have let the disk write in time
+        speaker, lost = await record_and_kill(tmp_path)
+        cut = data / "recordings" / speaker.id / "clean.opus"
+        lengths[speaker.id] = played_seconds(cut)
+        assert not closed(cut)
+        if lost < 1.0:
+            break
+    assert lost < 1.0
     interrupted = 0
-    for number in (0, 10, 20):
-        watched = data / "recordings" / order[number] / "clean.opus"
-        interrupted += await kill_while_it_recovers(data, watched, watched.read_bytes())
+    for around in range(3):
+        lengths |= await asyncio.to_thread(leave_open, data / "recordings", 30, around)  # recovery takes a while
+        left = sorted(name for name in lengths if not closed(data / "recordings" / name / "clean.opus"))
+        for number in (0, 10, 20):
+            watched = data / "recordings" / left[number] / "clean.opus"
+            interrupted += await kill_while_it_recovers(data, watched, watched.read_bytes())
+        if interrupted:
+            break
     assert interrupted > 0
 
     async with whole_server(tmp_path) as server:
@@ -98,25 +112,28 @@ async def end(server: LocalServer, speaker: Speaker) -> dict[str, object]:
     """The stream after its end, once its recording is whole."""
     status, _ = await request(server, "POST", f"/api/v1/streams/{speaker.id}/end", json={})
     assert status == 200
-    for _ in range(100):
-        recording = await server.get(f"/api/v1/recordings/{speaker.id}")
-        if recording["state"] == "ready":
-            break
-        await asyncio.sleep(0.05)
+    await recording_of(server, speaker.id)
     await speaker.stop()
     stream: dict[str, object] = await server.get(f"/api/v1/streams/{speaker.id}")
     return stream
 
 
+@pytest.mark.timeout(400)
 async def test_a_server_that_stood_still_makes_up_for_it(tmp_path: Path) -> None:
     # What was said while the server stood still is there, but for a hop or two where it had caught up. A machine that
     # others use at that moment may lose some as well: then once more.
-    for attempt in range(3):
-        (tmp_path / str(attempt)).mkdir()
+    for attempt in range(5):
         missing = await missing_after_a_standstill(tmp_path / str(attempt))
         if missing <= 5:
             break
     assert missing <= 5
+
+
+async def length_now(server: LocalServer, speaker: Speaker) -> tuple[float, float, float]:
+    """How long a stream is, and between which moments it was (seconds)."""
+    earliest = time.monotonic()
+    stream = await server.get(f"/api/v1/streams/{speaker.id}")
+    return stream["duration_s"], earliest, time.monotonic()
 
 
 async def missing_after_a_standstill(tmp_path: Path) -> int:
@@ -126,16 +143,15 @@ async def missing_after_a_standstill(tmp_path: Path) -> int:
         ear = await Ear.start(server)
         speaker = await Speaker.start(server, denoise="bypassed")
         await speaker.said(1.5)
-        began = time.monotonic()
-        length = (await server.get(f"/api/v1/streams/{speaker.id}"))["duration_s"]
+        length, earliest, latest = await length_now(server, speaker)
         os.kill(server.process.pid, signal.SIGSTOP)
         await asyncio.sleep(2.5)
         os.kill(server.process.pid, signal.SIGCONT)
         await speaker.said(2.0)
-        passed = time.monotonic() - began
+        now, after, before = await length_now(server, speaker)
         stream = await server.get(f"/api/v1/streams/{speaker.id}")
         assert stream["state"] == "live"
-        assert stream["duration_s"] - length == pytest.approx(passed, abs=0.1)
+        assert after - latest - 0.1 < now - length < before - earliest + 0.1
         ended = await end(server, speaker)
         await ear.stop()
         ear.assert_whole(stall_s=4.0)
@@ -154,7 +170,7 @@ async def test_asked_to_end_while_live_it_tells_everybody_and_is_gone_soon(tmp_p
         await speaker.said(1.0)
         asked = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(server.process.wait(), 15) == 0
+        assert await asyncio.wait_for(server.process.wait(), 60) == 0
         assert time.monotonic() - asked < 10
         await speaker.stop()
         await ear.stop()

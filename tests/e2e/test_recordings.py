@@ -10,12 +10,12 @@ import pytest
 
 from tests.e2e.house import PHONE, House, go_live, says, stop
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 TITLE = "Café: „Bienen“ / 蜂"
 
 
-async def keep(house: House, title: str, seconds: float = 4) -> Any:
+async def keep(house: House, title: str, seconds: float = 3) -> Any:
     """Broadcast for a while; the page of the recording, opened from the studio."""
     page = await house.visitor()
     await go_live(page, house.url, title)
@@ -35,7 +35,8 @@ async def test_a_recording_is_heard_searched_and_downloaded_by_its_name(house: H
     await page.get_by_role("button", name="Play", exact=True).click()
     await page.wait_for_function(f"() => {POSITION} > 0.5")
     length = await page.evaluate("document.getElementById('sound').duration")
-    assert length >= 4
+    assert length >= 3
+    await page.evaluate("document.getElementById('sound').playbackRate = 0.1")  # so that it does not end meanwhile
 
     wave = page.get_by_test_id("waveform")
     box = await wave.bounding_box()

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.house import DESKTOP, PHONE, House, go_live, stop
+from tests.e2e.house import DESKTOP, PHONE, House, go_live, still, stop
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänswitwenversammlung " * 3
 WAYS = {"studio": "/", "live": "/live", "listen": "/listen/ana", "recordings": "/recordings"}
@@ -80,7 +80,7 @@ async def check(page: Page, name: str) -> None:
         assert wide <= 0, f"{name} is {wide} px wider than {view['width']} px"
         for scheme in ("light", "dark"):
             await page.emulate_media(color_scheme=scheme)
-            await page.wait_for_timeout(200)
+            await still(page)
             assert await page.evaluate(TOO_PALE) == [], f"{name}, {scheme}"
     assert await page.evaluate(TOO_SMALL) == [], f"{name} on a phone"
 
@@ -97,7 +97,6 @@ async def test_every_page_fits_shows_and_can_be_touched(house: House) -> None:
         await friend.goto(house.url + way)
         await settle(friend)
         await check(friend, f"{name}, while somebody is live")
-    await talker.wait_for_timeout(500)
     await stop(talker)
     await check(talker, "studio, after")
     await talker.get_by_test_id("to-recording").click()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,12 +20,14 @@ from tests.e2e.quality import Quality, measure, passes, read_mono
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
-TALK_S = 40
+TALK_S = 24
+"""Long enough for a whole playing of the clip, wherever in it the recording begins."""
 SETTLE_S = 3
 """How long everything runs before it is judged: the start of programs is not the server's doing."""
 MOST_LATE = 0.001
 MOST_CONCEALED = 0.01
-ATTEMPTS = 10
+"""Of hops and of samples: beyond these shares somebody else used the machine, and a bad sound may be their doing."""
+ATTEMPTS = 5
 
 
 @pytest.fixture
@@ -74,25 +75,14 @@ async def talk(server: LocalServer, launch: LaunchChromium, noisy: Path, folder:
 async def judge(
     server: LocalServer, session: aiohttp.ClientSession, hearer: Any, program: asyncio.subprocess.Process
 ) -> tuple[float, float]:
-    """Once both listeners hear and all has settled: the share of late hops and of concealed samples until the end.
-
-    A run that is void already is cut short.
-    """
-    async with asyncio.timeout(20):
+    """Once both listeners hear and all has settled: the share of late hops and of concealed samples until the end."""
+    async with asyncio.timeout(60):
         while [stream["listeners"] for stream in await live_streams(server.url)] != [2]:
             await asyncio.sleep(0.1)
     await asyncio.sleep(SETTLE_S)
     hops_before, heard_before = await hops(session), await hearer.evaluate("window.heardStats()")
-    while True:
-        with contextlib.suppress(TimeoutError):
-            assert await asyncio.wait_for(program.wait(), 1) == 0
-        clean, late = (now - was for now, was in zip(await hops(session), hops_before, strict=True))
-        if program.returncode is not None:
-            break
-        if late > MOST_LATE * TALK_S * 100:
-            program.terminate()
-            await program.wait()
-            break
+    assert await asyncio.wait_for(program.wait(), TALK_S + 60) == 0
+    clean, late = (now - was for now, was in zip(await hops(session), hops_before, strict=True))
     heard = await hearer.evaluate("window.heardStats()")
     came = {name: heard[name] - heard_before[name] for name in heard}
     return late / (clean + late), came["concealedSamples"] / came["totalSamplesReceived"]
@@ -109,7 +99,7 @@ async def switch_off(page: Any, *switches: str) -> None:
 
 async def ready_recording(session: aiohttp.ClientSession) -> dict[str, Any]:
     """The newest recording, once it is finished."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             async with session.get("/api/v1/recordings") as response:
                 items = (await response.json())["items"]
@@ -137,14 +127,14 @@ async def test_a_friend_hears_the_talk_without_the_noise_and_the_recording_is_cl
     path, noisy, clean = clips
     for _ in range(ATTEMPTS):
         result = await talk(server, launch_chromium, path, tmp_path)
-        if result["late"] <= MOST_LATE and result["concealed"] < MOST_CONCEALED:
+        found = {name: await asyncio.to_thread(best, result[name], clean, noisy) for name in ("heard", "kept")}
+        print(f"{found}, late hops {result['late']:.3%}, concealed {result['concealed']:.3%}")
+        spoilt = result["late"] > MOST_LATE or result["concealed"] > MOST_CONCEALED
+        if all(map(good, found.values())) or not spoilt:
             break
-    else:
-        pytest.fail(f"this machine was too busy in all {ATTEMPTS} attempts: {result}")
-    for name in ("heard", "kept"):
-        quality = await asyncio.to_thread(best, result[name], clean, noisy)
-        print(f"{name}: {quality}, late hops {result['late']:.3%}, concealed {result['concealed']:.3%}")
-        assert quality.pesq_wb >= 2.6
-        assert quality.stoi >= 0.95
-        assert quality.floor_gain_db >= 30
+    assert all(map(good, found.values())), found
     assert result["recording"]["duration_s"] >= TALK_S
+
+
+def good(quality: Quality) -> bool:
+    return quality.pesq_wb >= 2.6 and quality.stoi >= 0.95 and quality.floor_gain_db >= 30

@@ -1,0 +1,32 @@
+"""How much this machine gets in the way of a measurement in real time."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+STEP_S = 0.02
+
+
+class Stalls:
+    """Watches from `start` to `stop` how long a thread that only wants to wake up is kept from it.
+
+    `longest`, seconds: others used the machine, or it stood still. Whatever else had to happen then came as late.
+    """
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="stalls", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        slept = time.monotonic()
+        while not self._over.wait(STEP_S):
+            now = time.monotonic()
+            self.longest = max(self.longest, now - slept - STEP_S)
+            slept = now
