@@ -96,16 +96,23 @@ class Peer:
         """Connect from a new socket."""
         using = self.socket()
         self.ask(using)
-        await self.serve(using)
         assert self._connecting is not None
-        await asyncio.wait_for(self._connecting, 2)
+        async with asyncio.timeout(30):
+            while not self._connecting.done():
+                await self.serve(using, 0.05)
+        await self._connecting
+        await self.serve(using)
         return using
 
     async def hears(self, using: socket.socket) -> bool:
         """Whether what the server sends now arrives at a socket."""
         await self.serve(using, 0.02)
         await self.connection.send(b"\x80now")
-        return b"\x80now" in await self.serve(using, 0.1)
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            if b"\x80now" in await self.serve(using, 0.02):
+                return True
+        return False
 
     async def close(self) -> None:
         await self.connection.close()
