@@ -108,9 +108,10 @@ async def test_an_unknown_channel(http: aiohttp.ClientSession, offer: Offer, kin
 
 
 async def test_a_live_channel_takes_no_second_publisher(http: aiohttp.ClientSession, offer: Offer) -> None:
-    async with http.post("/whip/studio", data=await offer(), headers=SDP) as response:
+    first, second = await offer(), await offer()  # a second of silence would let the other one in
+    async with http.post("/whip/studio", data=first, headers=SDP) as response:
         assert response.status == 201
-    async with http.post("/whip/studio", data=await offer(), headers=SDP) as response:
+    async with http.post("/whip/studio", data=second, headers=SDP) as response:
         body = await problem(response, 409)
     assert body["code"] == "channel-live"
 
