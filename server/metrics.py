@@ -30,6 +30,12 @@ UDP_DROP_REASONS = (
     *("unreachable", "unsent"),
 )
 UDP_DROPPED = Counter("clearcast_udp_dropped_total", "Datagrams of the media port that were thrown away.", ["reason"])
+SRTP_REFUSED = Counter(
+    "clearcast_srtp_refused_total", "Packets of connected peers that were thrown away unread.", ["reason"]
+)
+RESENDS_REFUSED = Counter(
+    "clearcast_resends_refused_total", "Packets not sent again because a listener asked for too many."
+)
 UDP_PEERS = Gauge("clearcast_udp_peers", "Peers on the media port, on their way or connected.")
 PEERS_PENDING = Gauge("clearcast_peers_pending", "Peers whose connection is being set up.")
 

@@ -25,7 +25,8 @@ from OpenSSL import SSL
 from server.clock import SAMPLE_RATE, Clock
 from server.config import IceServer
 from server.log import get_logger
-from server.rtc import aioice_contract
+from server.metrics import RESENDS_REFUSED
+from server.rtc import aioice_contract, srtp_contract
 from server.rtc.ice import configuration
 from server.rtc.reception import ReceptionStatistics
 from server.rtc.reports import ReportLog
@@ -39,8 +40,8 @@ MAX_UNSENT_BYTES = 16 * 1024
 MAX_UNSENT_TASKS = 16
 HISTORY = 128
 """Packets that a sender can send again, a power of two."""
-MAX_RESENT = 64
-"""Packets that one feedback message may ask for again."""
+RESENT_PER_PACKET = 2
+"""Packets sent again for each new one at most, over the length of the history: asking for more is no loss."""
 
 REPORT_EVERY = 50
 """Packets between two sender reports: a second."""
@@ -146,6 +147,8 @@ class PacketSender(RTCRtpSender):
         self._sequence = int.from_bytes(urandom(2)) & 0x7FFF  # lower half: SRTP cannot follow an early wrap
         self._origin = int.from_bytes(urandom(4))
         self._history: list[tuple[int, bytes]] = [(-1, b"")] * HISTORY
+        self._may_resend = HISTORY
+        self._asked_at = 0
         self._protect: Callable[[bytes], bytes] | None = None
         self._pairs: dict[int, Any] = {}
         self._pair: Any = None
@@ -235,10 +238,18 @@ class PacketSender(RTCRtpSender):
         pair = self._pairs.get(1)
         if pair is None or self._protect is None:
             return
-        for lost in packet.lost[:MAX_RESENT]:
+        allowed = min(HISTORY, self._may_resend + RESENT_PER_PACKET * (self.packets - self._asked_at))
+        self._asked_at = self.packets
+        for lost in packet.lost:
             sequence, sent = self._history[lost % HISTORY]
-            if sequence == lost & 0xFFFF:
-                pair.protocol.transport.sendto(self._protect(sent), pair.remote_addr)
+            if sequence != lost & 0xFFFF:
+                continue
+            if not allowed:
+                RESENDS_REFUSED.inc()
+                continue
+            allowed -= 1
+            pair.protocol.transport.sendto(self._protect(sent), pair.remote_addr)
+        self._may_resend = allowed
 
 
 class SharedCertificate(RTCCertificate):
@@ -287,6 +298,7 @@ def add_audio(connection: RTCPeerConnection, direction: str, port: UdpPort | Non
     ice = transceiver.receiver.transport.transport._connection
     aioice_contract.guard(ice)
     if port is not None:
+        srtp_contract.guard(transceiver.receiver.transport)
         aioice_contract.attach(ice, port)
     return transceiver
 
@@ -333,7 +345,8 @@ def missing_names() -> list[str]:
         ("RTCRtpSender", RTCRtpSender, ("_handle_rtcp_packet", "send", "stop")),
         ("rtcpeerconnection", module, ("RTCCertificate", "RTCRtpReceiver", "RTCRtpSender")),
     ]
-    return [f"aiortc.{owner}.{name}" for owner, thing, names in leaned_on for name in names if not hasattr(thing, name)]
+    missing = [(owner, name) for owner, thing, names in leaned_on for name in names if not hasattr(thing, name)]
+    return [f"aiortc.{owner}.{name}" for owner, name in missing] + srtp_contract.missing_names()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from tests.rtc.ports import Open
 class Closable(Protocol):
     """What has to be closed, once or more often."""
 
-    def close(self) -> Awaitable[None]: ...
+    def close(self) -> Awaitable[None] | None: ...
 
 
 C = TypeVar("C", bound=Closable)
@@ -50,4 +50,6 @@ async def closing(open_port: Open) -> AsyncIterator[Callable[[C], C]]:
 
     yield keep
     for peer in reversed(opened):
-        await peer.close()
+        closed = peer.close()
+        if closed is not None:
+            await closed
