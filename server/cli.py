@@ -69,7 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     pull.add_argument("--again", action="store_true", help="fetch them even if they are there")
     pull.set_defaults(run=_pull_models)
 
-    doctor = commands.add_parser("doctor", help="say what works on this machine and what does not")
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what works on this machine and what does not",
+        description="Say what works on this machine, and what to do about the rest. The exit status is 1 when "
+        "something fails, 0 when all is well or only worth a look.",
+    )
     _add_server_arguments(doctor)
     doctor.add_argument("--json", action="store_true", help="print exactly one JSON object")
     doctor.add_argument("--bundle", metavar="FILE", help="write an archive for whoever helps you; secrets are masked")

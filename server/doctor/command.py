@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from server.config import Settings
-from server.doctor import machine, network, parts
+from server.doctor import machine, network, parts, reach
 from server.doctor.bundle import write_bundle
 from server.doctor.findings import Finding, State, as_json, as_text, fails, worst
 from server.doctor.masking import Mask
@@ -34,7 +34,10 @@ def checks(self_signed: bool = False) -> dict[str, Check]:
         "disk": machine.disk,
         "database": parts.database,
         "TCP port": network.port,
+        "UDP port": reach.udp_port,
         "UDP": network.udp,
+        "address": reach.address,
+        "firewall": reach.firewall,
         "certificate": partial(network.certificate, self_signed=self_signed),
         "microphone": partial(network.microphone, self_signed=self_signed),
         "open files": machine.limits,

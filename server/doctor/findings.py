@@ -74,10 +74,10 @@ def as_text(findings: Sequence[Finding], width: int = 100) -> str:
 
 
 def _summary(findings: Sequence[Finding]) -> str:
-    failing, odd = (sum(finding.state is state for finding in findings) for state in (State.FAILS, State.LOOK))
+    failing, odd = ([item.name for item in findings if item.state is state] for state in (State.FAILS, State.LOOK))
     parts = []
     if failing:
-        parts.append(f"{failing} {'thing fails' if failing == 1 else 'things fail'}")
+        parts.append(f"{len(failing)} {'thing fails' if len(failing) == 1 else 'things fail'}: {', '.join(failing)}.")
     if odd:
-        parts.append(f"{odd} {'is' if odd == 1 else 'are'} worth a look")
-    return (", ".join(parts) + "." if parts else "All is well.").capitalize()
+        parts.append(f"{len(odd)} {'is' if len(odd) == 1 else 'are'} worth a look: {', '.join(odd)}.")
+    return " ".join(parts) or "All is well."

@@ -75,7 +75,8 @@ def graphics(settings: Settings) -> Finding:
 
 def disk(settings: Settings) -> Finding:
     """Room and right to write where recordings go, and how long a write takes to be safe."""
-    folder = settings.data_dir.absolute()
+    folder = settings.recordings_dir.absolute()
+    folder = folder if folder.exists() else settings.data_dir.absolute()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     where = str(folder) if there == folder else f"{folder} (not there yet)"
     try:
@@ -90,7 +91,7 @@ def disk(settings: Settings) -> Finding:
     what = f"{free / 1e9:.1f} GB free at {where}, room for about {hours:,.0f} hours; a write is safe after"
     what += f" {1e3 * seconds:.0f} ms."
     if free < settings.disk_reserve_mb * 1e6:
-        remedy = f"Below {settings.disk_reserve_mb} MB (CLEARCAST_DISK_RESERVE_MB) nothing is recorded: make room."
+        remedy = f"Below {settings.disk_reserve_mb} MB (CLEARCAST_DISK_RESERVE_MB) no recording begins: make room."
         return look("disk", what, remedy, **data)
     if seconds > SLOW_WRITE_S:
         return look("disk", what, "This is slow; recordings are on the disk later than they should be.", **data)

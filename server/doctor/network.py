@@ -124,7 +124,10 @@ def _validity(found: x509.Certificate, settings: Settings) -> Finding:
     names = _names(found)
     now, until = datetime.now(UTC), found.not_valid_after_utc
     data = {"names": names, "until": until.isoformat(), "from": found.not_valid_before_utc.isoformat()}
-    what = f"For {', '.join(names) or 'no name at all'}, until {until:%Y-%m-%d}."
+    left = (until - now).days
+    what = (
+        f"For {', '.join(names) or 'no name at all'}, until {until:%Y-%m-%d} ({left} {'day' if left == 1 else 'days'})."
+    )
     if until < now:
         return fails("certificate", f"It ended on {until:%Y-%m-%d}.", RENEW, **data)
     if found.not_valid_before_utc > now:

@@ -125,8 +125,9 @@ def headroom(settings: Settings) -> Finding:
         return ok(name, "Off by CLEARCAST_DENOISE.")
     command = [sys.executable, "-m", "server.doctor.headroom"]
     asked = settings.model_dump(
-        mode="json", include={"denoise", "denoise_device", "denoise_threads", "denoise_streams"}
+        mode="json", include={"denoise", "denoise_device", "denoise_threads", "denoise_levelling"}
     )
+    asked["most"] = settings.denoise_streams or settings.max_streams
     asked["folders"] = (
         [str(path) for path in find_models(settings.denoise, settings)] if settings.denoise in MODELS else []
     )
@@ -148,16 +149,27 @@ def headroom(settings: Settings) -> Finding:
 
 
 def _verdict(name: str, settings: Settings, result: dict[str, Any]) -> Finding:
-    streams, one = result["streams"], result["p95_ms"]["1"]
-    what = f"{result['engine']} on {result['device']}: a hop of one stream takes {one:.1f} of 10 ms,"
-    what += f" about {streams} {'stream' if streams == 1 else 'streams'} at once ({settings.denoise_threads} thread)."
-    if settings.denoise_threads != 1:
-        what = what.replace(" thread)", " threads)")
+    streams, chosen = result["streams"], settings.denoise_streams
+    what = f"{result['engine']} on {result['device']}: a hop of one stream takes {result['p95_ms']:.1f} of 10 ms."
     if streams < 1:
         remedy = (
             "Listeners would hear the original. CLEARCAST_DENOISE=RNNoise is lighter; a busy machine may also do this."
         )
         return look(name, what, remedy, **result)
+    if chosen is not None and streams < chosen:
+        remedy = f"Lower CLEARCAST_DENOISE_STREAMS from {chosen}: with more than {streams} all would be too late."
+        return look(name, f"{what} It keeps up with {_count(streams)}.", remedy, **result)
+    if streams == result["most"]:
+        setting = "CLEARCAST_MAX_STREAMS" if chosen is None else "CLEARCAST_DENOISE_STREAMS"
+        what += f" The server takes {_count(streams)} at once, as many as {setting} allows."
+    else:
+        what += (
+            f" The server takes {_count(streams)} at once with noise removal, what this machine was measured to carry."
+        )
     if result["device"] == "cpu" and settings.denoise_device == "cuda":
         return look(name, what, "The card that CLEARCAST_DENOISE_DEVICE asks for cannot be used.", **result)
     return ok(name, what, **result)
+
+
+def _count(streams: int) -> str:
+    return f"{streams} stream" if streams == 1 else f"{streams} streams"

@@ -285,7 +285,7 @@ class HostEnd:
         control = self.area.control
         thrown = [int(control[Control.DROPPED]), int(control[Control.REFUSED])]
         for queue, now, before in zip((REQUESTS, ANSWERS), thrown, self._counted, strict=True):
-            queue.dropped += now - before
+            queue.dropped += now - before if now >= before else now  # a new worker counts anew
         self._counted = thrown
 
     def pending(self) -> int:
