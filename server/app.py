@@ -41,7 +41,7 @@ from server.store.records import Channel, Recording
 from server.store.store import Store
 from server.web import tls
 from server.web.announce import Announcer
-from server.web.binding import bind
+from server.web.binding import Door, bind
 from server.web.middleware import is_loopback
 from server.web.server import make_app
 from server.web.services import Services
@@ -49,8 +49,8 @@ from server.web.services import Services
 SHUTDOWN = 5.0
 """Seconds that open requests get to finish."""
 KEEP_ALIVE = 75.0
-"""Seconds that a connection may be idle between requests: longer than proxies keep theirs, far from the hour that
-aiohttp would wait."""
+"""Seconds that a connection may be idle between requests, and take for the head of one: longer than proxies keep
+theirs, far from the hour that aiohttp would wait."""
 MAX_LINE = 32 * 1024
 """Bytes of a request line: room for a title that is refused with a clear word."""
 
@@ -72,6 +72,7 @@ class Server:
         self._stack = AsyncExitStack()
         self._socket: socket.socket | None = None
         self._runner: web.AppRunner | None = None
+        self._listening: asyncio.Server | None = None
         self.services: Services
         self.port = 0
 
@@ -119,10 +120,14 @@ class Server:
             handle_signals=False,
         )
         await self._runner.setup()
-        await web.SockSite(self._runner, self._socket, ssl_context=context).start()
+        assert self._runner.server is not None
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(Door(self._runner.server), sock=self._socket, ssl=context)
 
     async def _stop_serving(self) -> None:
         # After the media host and the journal: pages hear that their streams have ended before they are cut off.
+        if self._listening is not None:
+            self._listening.close()
         if self._runner is not None:
             await self._runner.cleanup()
 

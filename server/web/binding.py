@@ -1,11 +1,54 @@
-"""The port that the server listens on."""
+"""The port that the server listens on, and how many it lets in."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import resource
 import socket
+from typing import cast
+
+from aiohttp import web
 
 from server.errors import SettingsError, Unavailable
+from server.queues import Policy, Queue
+
+MAX_CONNECTIONS = 4096
+CONNECTIONS = Queue(
+    "connections",
+    MAX_CONNECTIONS,
+    Policy.NEWEST,
+    holds="connections of pages and programs, those that are idle go after 75 s; at most half of all open files",
+    drop="More than that came at once: they were answered 503 and asked to come again in 30 s.",
+)
+
+_FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class Door:
+    """Lets so many connections in at once. Files, the database and media need descriptors as well."""
+
+    def __init__(self, server: web.Server) -> None:
+        self._server = server
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._limit = MAX_CONNECTIONS if files == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, files // 2)
+        CONNECTIONS.measure(server, lambda open_: len(open_.connections), self._limit)
+
+    def __call__(self) -> asyncio.Protocol:
+        """What talks to whoever has just connected."""
+        if len(self._server.connections) >= self._limit:
+            CONNECTIONS.dropped += 1
+            return _Full()
+        return self._server()
+
+
+class _Full(asyncio.Protocol):
+    """Says that there is no room, and closes."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        writing = cast(asyncio.Transport, transport)
+        writing.write(_FULL)
+        writing.close()
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -31,7 +31,14 @@ def offers(url: str) -> list[Case]:
     only_video = BROWSER_OFFER[:AUDIO_AT] + BROWSER_OFFER[BROWSER_OFFER.index("m=application") :]
     crowded = BROWSER_OFFER.replace("a=ice-options:trickle\r\n", "".join(CANDIDATE.format(n) for n in range(1, 1001)))
     binary = random.Random(2).randbytes(20_000)
+    section = BROWSER_OFFER[AUDIO_AT : BROWSER_OFFER.index("m=application")]
+    head, data = BROWSER_OFFER[: BROWSER_OFFER.index("m=video")], BROWSER_OFFER[BROWSER_OFFER.index("m=application") :]
     bodies: list[tuple[dict[str, str], bytes | str, set[int]]] = [
+        (SDP, head + data, {400}),
+        (SDP, head + data * 20, {400}),
+        (SDP, head + section * 100, {400, 413}),
+        (SDP, head + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n" * 100, {400}),
+        (SDP, BROWSER_OFFER + "a=" + "x" * 1_000_000 + "\r\n", {413}),
         (SDP, "", {400}),
         (SDP, "hello", {400}),
         (SDP, "v=0\r\n" * 1_000, {400}),

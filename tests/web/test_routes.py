@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import socket
@@ -17,7 +18,7 @@ from server import app
 from server.accounts.gate import RULES, Actor, Role, Rule
 from server.app import Server
 from server.errors import ClearcastError, InvalidRequest, Unavailable
-from server.web import docs, problems, routing
+from server.web import binding, docs, problems, routing
 from server.web.openapi import document
 from server.web.routing import Route
 from server.web.server import ROUTES
@@ -208,6 +209,50 @@ async def test_an_idle_connection_is_closed(monkeypatch: pytest.MonkeyPatch, sta
     async with asyncio.timeout(30):
         assert b" 200 " in await reader.read()
     writer.close()
+
+
+@pytest.mark.parametrize("head", [b"", b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-Slow: "])
+async def test_a_request_that_never_becomes_whole_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, start: Callable[..., Any], head: bytes
+) -> None:
+    """However steadily a little more of its head comes."""
+    monkeypatch.setattr(app, "KEEP_ALIVE", 0.3)
+    server = await start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(head)
+    ended = asyncio.ensure_future(reader.read())
+    async with asyncio.timeout(30):
+        while not ended.done():
+            if head:
+                writer.write(b"x")
+            await asyncio.sleep(0.02)
+    with contextlib.suppress(ConnectionError):
+        assert await ended == b""
+    writer.close()
+
+
+async def test_more_connections_than_there_is_room_for_are_turned_away(
+    monkeypatch: pytest.MonkeyPatch, start: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(binding, "MAX_CONNECTIONS", 5)
+    server = await start()
+    idle = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(5)]
+    before = binding.CONNECTIONS.dropped
+    for _ in range(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 503 ") and b"Retry-After: 30" in answer
+        writer.close()
+    assert binding.CONNECTIONS.dropped == before + 20
+    assert max(binding.CONNECTIONS.lengths()) == 5
+    idle.pop()[1].close()
+    async with asyncio.timeout(30):  # until the server has noticed
+        while len(server._runner.server.connections) == 5:
+            await asyncio.sleep(0.01)
+    async with aiohttp.ClientSession() as http, http.get(f"{server.url}/health/live") as response:
+        assert response.status == 200
+    for _, writer in idle:
+        writer.close()
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
