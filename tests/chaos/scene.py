@@ -43,6 +43,12 @@ def decibels(samples: Samples) -> float:
     return float(10 * np.log10(np.mean(np.square(samples, dtype=np.float64)) + 1e-12))
 
 
+def at_the_end(samples: Samples) -> float:
+    """Level of the loudest tenth of the last second, dBFS: a busy machine may have made a hole in the rest."""
+    last = samples[-SAMPLE_RATE:]
+    return max(decibels(last[at : at + 4800]) for at in range(0, len(last) - 4799, 4800))
+
+
 @asynccontextmanager
 async def whole_server(tmp_path: Path, **settings: object) -> AsyncIterator[LocalServer]:
     """A server process whose data folder is `tmp_path`/data; without a denoiser unless the settings name one.

@@ -15,7 +15,18 @@ import pytest
 
 from server.bench.local import LocalServer
 from server.clock import PACKET, SAMPLE_RATE
-from tests.chaos.scene import Ear, Follower, Speaker, decibels, recording_of, request, tone, until, whole_server
+from tests.chaos.scene import (
+    Ear,
+    Follower,
+    Speaker,
+    at_the_end,
+    decibels,
+    recording_of,
+    request,
+    tone,
+    until,
+    whole_server,
+)
 from tests.rooms.sound import play
 
 
@@ -68,9 +79,7 @@ async def finished(server: LocalServer, recordings: Path, speaker: Speaker) -> f
     stream = await stream_of(server, speaker)
     assert (recording["state"], stream["state"]) == ("ready", "ended")
     assert abs(len(audio) - round(stream["duration_s"] * SAMPLE_RATE)) <= PACKET
-    last = audio[-SAMPLE_RATE:]
-    loudest = max(decibels(last[at : at + 4800]) for at in range(0, SAMPLE_RATE, 4800))
-    assert loudest == pytest.approx(decibels(tone()), abs=1)
+    assert at_the_end(audio) == pytest.approx(decibels(tone()), abs=1)
     return len(audio) / SAMPLE_RATE
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from server.clock import PACKET, SAMPLE_RATE
-from tests.chaos.scene import Ear, Follower, Speaker, decibels, request, tone, whole_server
+from tests.chaos.scene import Ear, Follower, Speaker, at_the_end, decibels, request, tone, whole_server
 from tests.rooms.sound import play
 
 SIZE, RESERVE = 12, 8
@@ -62,7 +62,7 @@ async def test_a_live_recording_is_warned_then_closed_and_may_go_on(disk: Path, 
         assert "Recording stopped: only" in told["detail"]
         await ear.heard(0.5)
         audio = await asyncio.to_thread(play, disk / speaker.id / "clean.opus")
-        assert decibels(audio[-SAMPLE_RATE // 4 :]) == pytest.approx(decibels(tone()), abs=1)  # whole, and to its end
+        assert at_the_end(audio) == pytest.approx(decibels(tone()), abs=1)
         assert (await server.get(f"/api/v1/streams/{speaker.id}"))["state"] == "live"
 
         (disk / "ballast").unlink()
