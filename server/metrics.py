@@ -14,6 +14,13 @@ FRAMES_RECEIVED = Counter("clearcast_frames_received_total", "Audio frames taken
 SAMPLES_CONCEALED = Counter("clearcast_samples_concealed_total", "Samples of a stream that were never received.")
 FRAMES_LATE = Counter("clearcast_frames_late_total", "Audio frames that came after their moment had passed.")
 
+PACKETS_MALFORMED = Counter(
+    "clearcast_packets_malformed_total", "Packets of music that were not Opus and were not passed on."
+)
+MUSIC_CORRECTIONS = Counter(
+    "clearcast_music_corrections_total", "Packets left out of a recording of music, or put in twice.", ["kind"]
+)
+
 DENOISE_HOPS = Counter("clearcast_denoise_hops_total", "Hops given to the denoiser, by what came of them.", ["outcome"])
 DENOISE_READY = Gauge("clearcast_denoise_ready", "1 while the denoise worker answers.")
 DENOISE_RESTARTS = Counter("clearcast_denoise_restarts_total", "Times the denoise worker was started again.")

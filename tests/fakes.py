@@ -14,7 +14,7 @@ from server.audio.frame import Samples
 from server.clock import HOP, SAMPLE_RATE, Clock
 from server.errors import Unavailable
 from server.inference.lane import DenoiseLane, DenoiserStatus
-from server.rtc.publish import ReceivedAudio
+from server.rtc.publish import ReceivedAudio, ReceivedPacket
 
 
 class ManualClock:
@@ -137,6 +137,15 @@ class FakePublisher(FakePeer):
         self._on_audio = on_audio
         self._clock = clock
         self.rtp_time = 123_456
+        self.on_packet: Callable[[ReceivedPacket], None] | None = None
+
+    def play(self, packet: bytes, samples: Samples) -> None:
+        """A packet of music has just come, and sounds like that."""
+        now = self._clock.samples()
+        assert self.on_packet is not None
+        self.on_packet(ReceivedPacket(self.rtp_time, packet, len(samples), now))
+        self._on_audio(ReceivedAudio(self.rtp_time, samples, SAMPLE_RATE, now))
+        self.rtp_time += len(samples)
 
     def send(self, samples: Samples) -> None:
         """The samples have just come."""
@@ -176,11 +185,16 @@ class FakePeers:
         pass
 
     async def publisher(
-        self, offer: str, on_audio: Callable[[ReceivedAudio], None], on_state: Callable[[str], None]
+        self,
+        offer: str,
+        on_audio: Callable[[ReceivedAudio], None],
+        on_state: Callable[[str], None],
+        on_packet: Callable[[ReceivedPacket], None] | None = None,
     ) -> FakePublisher:
         hold, self.hold = self.hold, None
         await (hold.wait() if hold is not None else asyncio.sleep(0))
         self.publishers.append(FakePublisher(on_audio, on_state, self._clock))
+        self.publishers[-1].on_packet = on_packet
         if self.hasty:
             on_state(self.hasty)
         return self.publishers[-1]

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from server.audio.ogg_page import FIRST, LAST, NO_GRANULE, OggPage, build_page, lace_packet, paginate, read_pages
 from server.audio.opus import SILENCE_PACKET, OpusError, packet_duration
+from server.audio.toc import silence_packets
 from server.clock import PACKET
 from server.errors import ClearcastError
 
@@ -62,6 +63,7 @@ class OggOpusWriter:
         self.pre_skip = pre_skip
         self.serial = serial & 0xFFFFFFFF
         self.closed = False
+        self._silence = silence_packets(PACKET, channels)[0]
         self._head = _head_packet(pre_skip, channels, input_rate)
         self._tags = _tags_packet(vendor, tags or {})
         self._pending: list[tuple[bytes, int]] = []
@@ -93,7 +95,7 @@ class OggOpusWriter:
     def silence(self, packets: int) -> None:
         """Take `packets` × 20 ms of silence: how missing time is written, for players trip over granule jumps."""
         for _ in range(packets):
-            self.packet(SILENCE_PACKET)
+            self.packet(self._silence)
 
     def page(self) -> bytes:
         """Everything taken since the last page, as whole pages; empty when there is nothing."""

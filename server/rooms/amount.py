@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from server.config import Settings
-from server.rooms.messages import PublishGrant, StreamChange
+from server.rooms.messages import DenoiseMode, PublishGrant, StreamChange
+
+
+def first_mode(settings: Settings, grant: PublishGrant) -> DenoiseMode:
+    """How a stream starts."""
+    return DenoiseMode.ABSENT if settings.denoise == "off" and grant.denoise.denoises else grant.denoise
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from typing import Any
 
 from server import metrics
 from server.audio.ogg import OggOpusWriter
+from server.audio.opus import packet_duration
+from server.audio.toc import silence_packets
 from server.clock import PACKET, SAMPLE_RATE
 from server.errors import DiskFull
 from server.rooms.messages import StreamInfo
@@ -37,6 +39,7 @@ class RecordingPlan:
     reserve_mb: int
     raw: bool
     """Whether the audio before denoising is kept too."""
+    channels: int = 1
 
 
 def describe(stream: StreamInfo, plan: RecordingPlan) -> dict[str, Any]:
@@ -54,6 +57,8 @@ def describe(stream: StreamInfo, plan: RecordingPlan) -> dict[str, Any]:
         "sample_rate": SAMPLE_RATE,
         "position": stream.position,
         "pre_skip": plan.pre_skip,
+        "channels": plan.channels,
+        "denoise": stream.denoise.mode.value,
         "files": ["clean.opus", "raw.opus"] if plan.raw else ["clean.opus"],
         "sources": list(stream.sources),
     }
@@ -65,6 +70,8 @@ class Batch:
 
     lines: list[str] = field(default_factory=list)
     clean: list[tuple[int, bytes]] = field(default_factory=list)
+    duration: int = 0
+    """Samples in `clean`."""
     raw: list[tuple[int, bytes]] = field(default_factory=list)
     meta: dict[str, Any] | None = None
     """The whole of meta.json, where it changed."""
@@ -110,8 +117,9 @@ class OpusFile:
     Raises OSError; whatever was written before stays whole.
     """
 
-    def __init__(self, path: Path, pre_skip: int) -> None:
-        self._ogg = OggOpusWriter(pre_skip=pre_skip, serial=secrets.randbits(32))
+    def __init__(self, path: Path, plan: RecordingPlan) -> None:
+        self._ogg = OggOpusWriter(pre_skip=plan.pre_skip, serial=secrets.randbits(32), channels=plan.channels)
+        self._channels = plan.channels
         self._file = AppendFile(path)
         self.position = 0
         try:
@@ -122,7 +130,7 @@ class OpusFile:
             raise
 
     def write(self, packets: list[tuple[int, bytes]]) -> None:
-        """Append packets of 960 samples and see them to the disk."""
+        """Append packets and see them to the disk; what was left out between them is silence."""
         pages: list[bytes] = []
         for start, packet in packets:
             if start > self.position:
@@ -131,8 +139,7 @@ class OpusFile:
                 pages.clear()
                 self._fill(start)
             if start == self.position:
-                self._ogg.packet(packet, PACKET)
-                self.position += PACKET
+                self._add(packet)
             if self._ogg.pending >= PAGE:
                 pages.append(self._ogg.page())
         pages.append(self._ogg.page())
@@ -149,6 +156,11 @@ class OpusFile:
         """Let go of the file as it is."""
         self._file.close()
 
+    def _add(self, packet: bytes) -> None:
+        duration = packet_duration(packet)
+        self._ogg.packet(packet, duration)
+        self.position += duration
+
     def _fill(self, end: int) -> None:
         """Silence up to `end`: hours of it are a burst of work, so the event loop gets the interpreter in between."""
         pages: list[bytes] = []
@@ -161,6 +173,9 @@ class OpusFile:
                 self._file.append(b"".join(pages))
                 pages.clear()
                 time.sleep(0.0005)
+        for packet in silence_packets(end - self.position, self._channels):
+            self._add(packet)
+        pages.append(self._ogg.page())
         self._file.append(b"".join(pages))
 
 
@@ -222,7 +237,7 @@ class RecordingFiles:
         opened: list[OpusFile] = []
         try:
             for name in ("clean.opus", "raw.opus") if self._plan.raw else ("clean.opus",):
-                opened.append(OpusFile(folder / name, self._plan.pre_skip))
+                opened.append(OpusFile(folder / name, self._plan))
             self._events = AppendFile(folder / "events.jsonl")
         except OSError:
             for file in opened:

@@ -51,8 +51,8 @@ def denoise_info(
     place in the denoiser, `amount` how much of the noise is taken out.
     """
     info = partial(DenoiseInfo, mode, strength=amount.strength, post_filter=amount.post_filter)
-    if mode is DenoiseMode.ABSENT:
-        detail = SWITCHED_OFF if wanted is not DenoiseMode.ABSENT else ""
+    if not mode.denoises:
+        detail = SWITCHED_OFF if wanted.denoises else ""
         return info(None, "off", detail)
     if status.state == "starting":
         return info(status.engine, "starting", status.detail)

@@ -35,7 +35,7 @@ from server.rooms.messages import (
     StreamInfo,
     StreamState,
 )
-from server.rooms.peers import Peer, PeerFactory, ReceivedAudio, RtcPeers
+from server.rooms.peers import Peer, PeerFactory, ReceivedAudio, ReceivedPacket, RtcPeers
 from server.rooms.stream import FAILED, Stream
 from server.rooms.surroundings import Publisher, Surroundings
 from server.rooms.ticker import Ticker
@@ -181,17 +181,19 @@ class MediaHost:
         publisher = Publisher(peer_id=secrets.token_urlsafe(16), number=next(self._offers))
         self._check_publish(publisher, grant)
         self._opening += 1
-        denoised = grant.denoise is not DenoiseMode.ABSENT
+        denoised = grant.denoise.denoises
+        music = self._is_music(grant)
         self._opening_denoised += denoised
         try:
+            hear = partial(self._hear, publisher)
             publisher.peer = await self._peers.publisher(
-                offer, partial(self._hear, publisher), partial(self._publisher_state, publisher)
+                offer, hear, partial(self._publisher_state, publisher), hear if music else None
             )
         finally:
             self._opening -= 1
             self._opening_denoised -= denoised
         try:
-            if publisher.lost:
+            if publisher.lost or music is not self._is_music(grant):
                 raise Unavailable("The connection was lost before it stood.", retry_after=1)
             self._check_publish(publisher, grant)  # much may have happened while the offer was answered
         except ClearcastError:
@@ -214,10 +216,15 @@ class MediaHost:
 
     def _denoiser_full(self, grant: PublishGrant) -> bool:
         limit = self._denoise.limit
-        if grant.denoise is DenoiseMode.ABSENT or limit is None or self._settings.denoise == "off":
+        if not grant.denoise.denoises or limit is None or self._settings.denoise == "off":
             return False
         denoised = sum(stream.denoised for stream in self._streams.values())
         return denoised + self._opening_denoised >= max(1, limit)
+
+    def _is_music(self, grant: PublishGrant) -> bool:
+        """Whether packets are to be passed on as they come; a stream that goes on goes on as it began."""
+        stream = self._stream_on(grant.channel_id)
+        return stream.music if stream is not None else grant.denoise is DenoiseMode.MUSIC
 
     def _admit(self, publisher: Publisher, grant: PublishGrant) -> Stream:
         """The peer is there: join it with its stream."""
@@ -242,7 +249,7 @@ class MediaHost:
         if publisher.stream is not None:
             self._emit(MediaEvent("publisher_replaced", publisher.stream.info, peer_id=publisher.peer_id))
 
-    def _hear(self, publisher: Publisher, audio: ReceivedAudio) -> None:
+    def _hear(self, publisher: Publisher, audio: ReceivedAudio | ReceivedPacket) -> None:
         stream = publisher.stream
         if stream is None:
             return

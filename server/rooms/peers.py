@@ -10,8 +10,20 @@ from server.clock import Clock
 from server.config import Settings
 from server.errors import Unavailable
 from server.rtc.listen import ListenerPeer as RtcListenerPeer
-from server.rtc.publish import PublisherPeer
+from server.rtc.publish import PublisherPeer, ReceivedPacket
 from server.rtc.udp import UdpPort
+
+__all__ = [
+    "ListenerPeer",
+    "OnAudio",
+    "OnPacket",
+    "OnState",
+    "Peer",
+    "PeerFactory",
+    "ReceivedAudio",
+    "ReceivedPacket",
+    "RtcPeers",
+]
 
 
 class ReceivedAudio(Protocol):
@@ -58,6 +70,7 @@ class ListenerPeer(Peer, Protocol):
 
 
 OnAudio = Callable[[ReceivedAudio], None]
+OnPacket = Callable[[ReceivedPacket], None]
 OnState = Callable[[str], None]
 """States of a peer: "connected" (once), "silent" (no audio for 3 s), "heard" (audio again), "lost" (for good;
 it still has to be closed)."""
@@ -72,7 +85,11 @@ class PeerFactory(Protocol):
     def close(self) -> None:
         """All peers have been closed."""
 
-    async def publisher(self, offer: str, on_audio: OnAudio, on_state: OnState) -> Peer: ...
+    async def publisher(
+        self, offer: str, on_audio: OnAudio, on_state: OnState, on_packet: OnPacket | None = None
+    ) -> Peer:
+        """With `on_packet` for music: each packet is handed over as it came, then what it sounds like."""
+        ...
 
     async def listener(self, offer: str, on_state: OnState) -> ListenerPeer: ...
 
@@ -106,8 +123,10 @@ class RtcPeers:
         if self._port is not None:
             self._port.close()
 
-    async def publisher(self, offer: str, on_audio: OnAudio, on_state: OnState) -> Peer:
-        return await PublisherPeer.create(offer, self.port, on_audio, on_state, self._clock)
+    async def publisher(
+        self, offer: str, on_audio: OnAudio, on_state: OnState, on_packet: OnPacket | None = None
+    ) -> Peer:
+        return await PublisherPeer.create(offer, self.port, on_audio, on_state, self._clock, on_packet=on_packet)
 
     async def listener(self, offer: str, on_state: OnState) -> ListenerPeer:
         return await RtcListenerPeer.create(offer, self.port, on_state, self._clock)

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from server import metrics
+from server.audio.opus import packet_duration
 from server.clock import PACKET, SAMPLE_RATE
 from server.errors import DiskFull
 from server.log import get_logger
@@ -26,7 +27,7 @@ WAITING = Queue(
     "recorder",
     BACKLOG,
     Policy.STOP,
-    holds="packets on their way to the disk",
+    holds="packets of 20 ms on their way to the disk",
     drop="The disk failed or stood still: the recording stopped there, the stream went on.",
 )
 RAW = Queue(
@@ -123,13 +124,14 @@ class Recorder:
         return "" if before else "degraded"
 
     def clean(self, start: int, packet: bytes) -> None:
-        """Take 20 ms of what listeners hear, whose first sample is `start`."""
+        """Take a packet of what listeners hear, whose first sample is `start`."""
         if not self.on:
             return
         self._queue.clean.append((start, packet))
+        self._queue.duration += packet_duration(packet)
         if start - self._written_at >= WRITE_EVERY:
             self._visit(start)
-        if len(self._queue.clean) > BACKLOG:
+        if self._queue.duration > BACKLOG * PACKET:
             self._fail(
                 "Recording stopped: the disk is too slow. What was recorded so far is kept; the stream goes on.", start
             )
@@ -144,8 +146,8 @@ class Recorder:
             RAW.dropped += 1
 
     def waiting(self) -> int:
-        """Packets that the disk has not been given."""
-        return len(self._queue.clean)
+        """Packets of 20 ms that the disk has not been given."""
+        return self._queue.duration // PACKET
 
     def waiting_raw(self) -> int:
         return len(self._queue.raw)
@@ -210,7 +212,7 @@ class Recorder:
         self.on = False
         self.exists = self._files is not None and self._files.opened
         self._events.add("recording_failed", position, detail=detail)
-        WAITING.dropped += len(self._queue.clean)
+        WAITING.dropped += self.waiting()
         self._queue = Batch()
         self._report(detail)
 

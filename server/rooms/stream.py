@@ -9,7 +9,7 @@ from typing import Any
 from server.clock import SAMPLE_RATE, seconds
 from server.errors import ChannelLive, Conflict, ResumeRefused
 from server.log import get_logger
-from server.rooms.amount import DenoiseAmount
+from server.rooms.amount import DenoiseAmount, first_mode
 from server.rooms.eventlog import EventLog
 from server.rooms.fanout import Channel
 from server.rooms.health import denoise_info
@@ -22,7 +22,7 @@ from server.rooms.messages import (
     StreamInfo,
     StreamState,
 )
-from server.rooms.peers import ReceivedAudio
+from server.rooms.peers import ReceivedAudio, ReceivedPacket
 from server.rooms.resume import ResumeTokens, Seat
 from server.rooms.stream_audio import AudioPlan, StreamAudio
 from server.rooms.surroundings import Publisher, Surroundings
@@ -63,7 +63,7 @@ class Stream:
         self._started_at = around.clock.wall()
         self._title = clean_title(grant.title) or default_title(grant.host_name, self._started_at)
         self._wanted = grant.denoise
-        self._mode = DenoiseMode.ABSENT if around.settings.denoise == "off" else grant.denoise
+        self._mode = first_mode(around.settings, grant)
         self._amount = DenoiseAmount.first(around.settings, grant)
         self._record = grant.record
         self._seat = Seat(around.replaced)
@@ -88,7 +88,12 @@ class Stream:
     @property
     def denoised(self) -> bool:
         """Whether it has a place in the denoiser, in use or bypassed."""
-        return self._mode is not DenoiseMode.ABSENT
+        return self._mode.denoises
+
+    @property
+    def music(self) -> bool:
+        """Whether its publisher's packets are passed on as they come."""
+        return self._mode is DenoiseMode.MUSIC
 
     @property
     def info(self) -> StreamInfo:
@@ -183,7 +188,7 @@ class Stream:
             if self._reconnect_by is not None:
                 self._reconnect_by = self._around.clock.wall() + timedelta(seconds=seconds(ATTACHED_GRACE))
 
-    def hear(self, publisher: Publisher, audio: ReceivedAudio) -> None:
+    def hear(self, publisher: Publisher, audio: ReceivedAudio | ReceivedPacket) -> None:
         """Audio came. Ignored from a connection that was replaced."""
         before = self._seat.current
         if self.state is StreamState.ENDED or not self._seat.heard(publisher):
@@ -301,7 +306,7 @@ class Stream:
 
     def denoiser_changed(self) -> None:
         """The denoise service has another engine or state."""
-        if self._mode is not DenoiseMode.ABSENT:
+        if self._mode.denoises:
             self._around.emit(MediaEvent("stream_updated", self.info))
 
     # ---- commands
@@ -339,9 +344,9 @@ class Stream:
     def _check_mode(self, mode: DenoiseMode | None) -> None:
         if mode is None or mode is self._mode:
             return
-        if self._mode is DenoiseMode.ABSENT:
+        if not self._mode.denoises:
             raise Conflict("This stream was started without denoising; that cannot change while it is live.")
-        if mode is DenoiseMode.ABSENT:
+        if not mode.denoises:
             raise Conflict("Denoising can be bypassed while a stream is live, not taken away.")
 
     def end(self, reason: str) -> list[Publisher]:

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from server.audio.frame import Samples
 from server.clock import HOP, SAMPLE_RATE
 from server.rooms.amount import DenoiseAmount
-from server.rooms.encode import pre_skip, speech_encoder
+from server.rooms.encode import EncodeTrack, pre_skip, speech_encoder
 from server.rooms.eventlog import EventLog
 from server.rooms.fanout import Channel
 from server.rooms.files import RecordingPlan, describe
 from server.rooms.health import Alarm
-from server.rooms.loudness import STEP
+from server.rooms.loudness import STEP, OnLevels
 from server.rooms.messages import DenoiseMode, Levels, StreamInfo
-from server.rooms.peers import ReceivedAudio
+from server.rooms.music import PRE_SKIP, MusicPipeline
+from server.rooms.peers import ReceivedAudio, ReceivedPacket
 from server.rooms.pipeline import Pipeline
 from server.rooms.recorder import Recorder
 from server.rooms.surroundings import Surroundings
@@ -49,38 +50,59 @@ class StreamAudio:
         on_recording_failed: Callable[[str], None],
         on_broken: Callable[[Exception], None],
     ) -> None:
-        settings = around.settings
         self.origin = plan.origin
         self.alarm = Alarm()
         self._channel = channel
         self._around = around
-        self._clean = around.encoding.open(speech_encoder(settings, plan.mode), self._on_packet, on_broken)
-        self._raw = None
-        if settings.record_raw and plan.mode is not DenoiseMode.ABSENT:
-            self._raw = around.encoding.open(speech_encoder(settings, plan.mode), self._on_raw_packet, on_broken)
+        self._clean: EncodeTrack | None = None
+        self._raw: EncodeTrack | None = None
+        if plan.mode is not DenoiseMode.MUSIC:
+            self._open_tracks(plan.mode, on_broken)
         recording = RecordingPlan(
-            folder=settings.recordings_dir / plan.stream_id,
-            pre_skip=pre_skip(self._clean),
-            reserve_mb=settings.disk_reserve_mb,
+            folder=around.settings.recordings_dir / plan.stream_id,
+            pre_skip=pre_skip(self._clean) if self._clean is not None else PRE_SKIP,
+            reserve_mb=around.settings.disk_reserve_mb,
             raw=self._raw is not None,
-        )
-        self.pipeline = Pipeline(
-            denoise=around.denoise,
-            mode=plan.mode,
-            deadline_hops=settings.denoise_deadline_ms * SAMPLE_RATE // 1000 // HOP,
-            amount=plan.amount,
-            on_clean=self._on_frame,
-            on_raw=self._on_raw_frame if self._raw is not None else None,
-            on_gap=lambda start, end: events.add("gap", start, end=end),
-            on_levels=lambda at, came, went: around.levels(Levels(plan.stream_id, at, STEP, came, went)),
+            channels=1 if self._clean is not None else 2,
         )
         self.recorder = Recorder(
             recording, lambda: describe(info(), recording), events, around.disk, on_recording_failed, around.room
         )
+        self.pipeline: Pipeline | MusicPipeline = self._lay(
+            plan,
+            lambda start, end: events.add("gap", start, end=end),
+            lambda at, came, went: around.levels(Levels(plan.stream_id, at, STEP, came, went)),
+        )
 
-    def receive(self, audio: ReceivedAudio) -> None:
-        """Take audio from the publisher."""
-        self.pipeline.receive(audio, audio.arrival - self.origin)
+    def _open_tracks(self, mode: DenoiseMode, on_broken: Callable[[Exception], None]) -> None:
+        around, settings = self._around, self._around.settings
+        self._clean = around.encoding.open(speech_encoder(settings, mode), self._on_packet, on_broken)
+        if settings.record_raw and mode.denoises:
+            self._raw = around.encoding.open(speech_encoder(settings, mode), self._on_raw_packet, on_broken)
+
+    def _lay(
+        self, plan: AudioPlan, on_gap: Callable[[int, int], None], on_levels: OnLevels
+    ) -> Pipeline | MusicPipeline:
+        if plan.mode is DenoiseMode.MUSIC:
+            return MusicPipeline(on_live=self._send, on_kept=self.recorder.clean, on_gap=on_gap, on_levels=on_levels)
+        return Pipeline(
+            denoise=self._around.denoise,
+            mode=plan.mode,
+            deadline_hops=self._around.settings.denoise_deadline_ms * SAMPLE_RATE // 1000 // HOP,
+            amount=plan.amount,
+            on_clean=self._on_frame,
+            on_raw=self._on_raw_frame if self._raw is not None else None,
+            on_gap=on_gap,
+            on_levels=on_levels,
+        )
+
+    def receive(self, audio: ReceivedAudio | ReceivedPacket) -> None:
+        """Take audio from the publisher; of music each packet, and after it what it sounds like."""
+        arrival = audio.arrival - self.origin
+        if not isinstance(audio, ReceivedPacket):
+            self.pipeline.receive(audio, arrival)
+        elif isinstance(self.pipeline, MusicPipeline):
+            self.pipeline.pass_on(audio, arrival)
 
     def feed(self, now: int) -> None:
         """First half of a tick: audio into the denoiser. `now` is the server's clock."""
@@ -106,15 +128,19 @@ class StreamAudio:
         await self.recorder.close()
 
     def _on_frame(self, start: int, samples: Samples) -> None:
-        self._around.encoding.put(self._clean, start, samples)
+        if self._clean is not None:
+            self._around.encoding.put(self._clean, start, samples)
 
     def _on_raw_frame(self, start: int, samples: Samples) -> None:
         if self._raw is not None and self.recorder.on:
             self._around.encoding.put(self._raw, start, samples)
 
     def _on_packet(self, start: int, packet: bytes) -> None:
-        self._channel.send(packet, self.origin + start)
+        self._send(start, packet)
         self.recorder.clean(start, packet)
+
+    def _send(self, start: int, packet: bytes) -> None:
+        self._channel.send(packet, self.origin + start)
 
     def _on_raw_packet(self, start: int, packet: bytes) -> None:
         self.recorder.raw(start, packet)

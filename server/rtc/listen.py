@@ -25,7 +25,8 @@ WAITING = Queue(
     drop="That listener's network, or its relay over TCP, is too slow; the others lose nothing.",
 )
 
-PARAMETERS = {"minptime": 10, "stereo": 0, "useinbandfec": 0}
+# One connection hears whatever is published while it stands, music in stereo too; mono costs no more for it.
+PARAMETERS = {"minptime": 10, "stereo": 1, "sprop-stereo": 1, "useinbandfec": 0}
 
 
 class ListenerPeer(Peer):

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from server.audio.opus import OpusError
+from server.audio.toc import check_packet
 from server.clock import SAMPLE_RATE, Clock
-from server.metrics import FRAMES_RECEIVED
+from server.metrics import FRAMES_RECEIVED, PACKETS_MALFORMED
 from server.rtc.aiortc_contract import PacketReceiver
 from server.rtc.decoding import PacketDecoder
 from server.rtc.peer import CONNECT_TIMEOUT_S, Begun, Peer, StateHandler, begin
@@ -25,6 +27,23 @@ HOLD_S = 0.010
 # Mono and steady packets; 64 kbit/s keeps a browser's voice fullband, and no in-band FEC: at lower rates announcing
 # loss would make Opus narrow-band.
 PARAMETERS = {"minptime": 10, "maxaveragebitrate": 64_000, "stereo": 0, "usedtx": 0, "useinbandfec": 0}
+
+# RFC 6716, section 2.1.1, names 64 to 128 kbit/s for music in stereo; what is passed on untouched may be better.
+MUSIC_PARAMETERS = {"minptime": 10, "maxaveragebitrate": 256_000, "stereo": 1, "sprop-stereo": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedPacket:
+    """A packet of Opus, well-formed, as it came.
+
+    `rtp_time`: unwrapped, samples at 48 kHz; it jumps when the sender starts anew. `duration`: samples at 48 kHz.
+    `arrival`: the server's clock in samples at 48 kHz when it came.
+    """
+
+    rtp_time: int
+    payload: bytes
+    duration: int
+    arrival: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +65,8 @@ class PublisherPeer(Peer):
     """Somebody who sends audio.
 
     Besides the states of `Peer`, `on_state` hears "silent" when nothing has come for three seconds and "heard" when
-    it comes again.
+    it comes again. With `on_packet` it is asked for stereo at a high rate, each packet is handed over on the spot, in
+    order, and decoded after that. What is late or malformed is left out then.
     """
 
     def __init__(
@@ -56,14 +76,17 @@ class PublisherPeer(Peer):
         on_audio: Callable[[ReceivedAudio], None],
         clock: Clock,
         silence_timeout: float,
+        on_packet: Callable[[ReceivedPacket], None] | None = None,
     ) -> None:
         super().__init__(begun, on_state)
         self._on_audio = on_audio
+        self._on_packet = on_packet
         self._clock = clock
         self._silence_timeout = silence_timeout
         self._silent = False
         self._last_packet = clock.samples()
-        self._reorder = ReorderBuffer(hold=round(HOLD_S * SAMPLE_RATE))
+        self._reorder = ReorderBuffer(hold=round(HOLD_S * SAMPLE_RATE), keep_late=on_packet is None)
+        self._malformed = 0
         self._decoder = PacketDecoder(self._decoded)
         self._release_timer: asyncio.TimerHandle | None = None
         self._silence_timer: asyncio.TimerHandle | None = None
@@ -78,20 +101,22 @@ class PublisherPeer(Peer):
         on_state: StateHandler,
         clock: Clock,
         *,
+        on_packet: Callable[[ReceivedPacket], None] | None = None,
         connect_timeout: float = CONNECT_TIMEOUT_S,
         silence_timeout: float = SILENCE_TIMEOUT_S,
     ) -> PublisherPeer:
-        """Answer a publisher's offer; both callbacks are called on the event loop.
+        """Answer a publisher's offer; all callbacks are called on the event loop.
 
         Raises InvalidOffer, TooLarge, Unavailable when too many peers are connecting.
         """
         begun = begin(offer, Role.PUBLISH, "recvonly", port)
-        peer = cls(begun, on_state, on_audio, clock, silence_timeout)
+        peer = cls(begun, on_state, on_audio, clock, silence_timeout, on_packet)
         receiver = begun.transceiver.receiver
         assert isinstance(receiver, PacketReceiver)
         receiver.clock, receiver.on_packet = clock, peer._packet
         try:
-            await peer._negotiate(PARAMETERS, nack=False, connect_timeout=connect_timeout)
+            parameters = PARAMETERS if on_packet is None else MUSIC_PARAMETERS
+            await peer._negotiate(parameters, nack=False, connect_timeout=connect_timeout)
         except BaseException:
             await peer.close()
             raise
@@ -110,7 +135,7 @@ class PublisherPeer(Peer):
     @property
     def packets_corrupt(self) -> int:
         """Packets that were not Opus."""
-        return self._decoder.corrupt
+        return self._decoder.corrupt + self._malformed
 
     # ---- private
 
@@ -130,15 +155,31 @@ class PublisherPeer(Peer):
             self._silent = False
             if not self._over:
                 self._tell("heard")
-        self._decoder.push(self._reorder.push(ssrc, sequence, timestamp, payload, arrival))
+        self._take(self._reorder.push(ssrc, sequence, timestamp, payload, arrival))
         if self._reorder.waiting and self._release_timer is None:
             self._release_timer = self._loop.call_later(HOLD_S, self._release)
 
     def _release(self) -> None:
         self._release_timer = None
-        self._decoder.push(self._reorder.due(self._clock.samples()))
+        self._take(self._reorder.due(self._clock.samples()))
         if self._reorder.waiting:
             self._release_timer = self._loop.call_later(HOLD_S, self._release)
+
+    def _take(self, packets: list[RtpAudio]) -> None:
+        if self._on_packet is not None:
+            packets = [packet for packet in packets if self._pass_on(packet, self._on_packet)]
+        self._decoder.push(packets)
+
+    def _pass_on(self, packet: RtpAudio, on_packet: Callable[[ReceivedPacket], None]) -> bool:
+        try:
+            duration = check_packet(packet.payload)
+        except OpusError:
+            self._malformed += 1
+            PACKETS_MALFORMED.inc()
+            return False
+        if not self._over:
+            on_packet(ReceivedPacket(packet.rtp_time, packet.payload, duration, packet.arrival))
+        return True
 
     def _decoded(self, packet: RtpAudio, samples: NDArray[np.float32]) -> None:
         FRAMES_RECEIVED.inc()

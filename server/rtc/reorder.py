@@ -41,16 +41,18 @@ class RtpAudio:
 class ReorderBuffer:
     """Puts the packets of one RTP stream in order.
 
-    `hold`: samples at 48 kHz that a packet waits for one before it; `limit`: most packets that wait.
+    `hold`: samples at 48 kHz that a packet waits for one before it; `limit`: most packets that wait; `keep_late`:
+    whether a packet that comes after its turn is handed over all the same.
     """
 
-    def __init__(self, hold: int = 480, limit: int = LIMIT) -> None:
+    def __init__(self, hold: int = 480, limit: int = LIMIT, *, keep_late: bool = True) -> None:
         self.duplicates = 0
         self.late = 0
         self.missing = 0
         self.restarts = 0
         self._hold = hold
         self._limit = limit
+        self._keep_late = keep_late
         self._ssrc: int | None = None
         self._highest = 0
         self._highest_time = 0
@@ -89,7 +91,8 @@ class ReorderBuffer:
         packet = RtpAudio(number, time, payload, arrival)
         if number < self._next:
             self.late += 1
-            ready.append(packet)
+            if self._keep_late:
+                ready.append(packet)
             return ready + self.due(arrival)
         self._held[number] = packet
         while self._next in self._held:

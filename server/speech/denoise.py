@@ -41,11 +41,20 @@ def dry_share(strength: float) -> float:
 
 
 class DenoiseMode(StrEnum):
-    """ABSENT is fixed when the stream starts and costs no delay; the others may change while live."""
+    """ACTIVE and BYPASSED may change into one another while live; the others are fixed when the stream starts.
+
+    ABSENT costs no delay. MUSIC has no denoiser either, and passes on what the publisher encoded, in stereo.
+    """
 
     ABSENT = "absent"
     ACTIVE = "active"
     BYPASSED = "bypassed"
+    MUSIC = "music"
+
+    @property
+    def denoises(self) -> bool:
+        """Whether a stream in this mode has a place in the denoiser, in use or bypassed."""
+        return self in (DenoiseMode.ACTIVE, DenoiseMode.BYPASSED)
 
 
 def silent(samples: Samples) -> bool:

@@ -87,7 +87,7 @@ class StreamChannel(BaseModel):
 
 
 class StreamDenoise(BaseModel):
-    mode: str = Field(description="absent, active or bypassed.")
+    mode: str = Field(description="absent, active, bypassed or music.")
     engine: str | None
     state: str = Field(description="ok, starting, degraded or off.")
     detail: str
@@ -232,10 +232,11 @@ class PublishQuery(BaseModel):
     """Publishing software appends parameters of its own; they are ignored."""
 
     title: Text | None = Field(None, description="Title of a new stream.")
-    denoise: Literal["active", "bypassed", "absent"] | None = Field(
+    denoise: Literal["active", "bypassed", "absent", "music"] | None = Field(
         None,
         description="`active` (when left out), `bypassed` to begin with the original sound, "
-        "`absent` for the least delay: it cannot be switched on later.",
+        "`absent` for the least delay, `music` for your own packets, in stereo and untouched; "
+        "the last two cannot be changed while live.",
     )
     denoise_strength: Strength | None = Field(None, description="0, the original, to 1, only the voice.")
     post_filter: bool | None = Field(None, description="Whether what is left of the noise is attenuated a bit more.")

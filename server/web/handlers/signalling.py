@@ -108,7 +108,7 @@ async def publish(call: Call) -> web.Response:
         host_name=channel.host,
         stream_id=new_id(),
         title=query.title or "",
-        denoise=DenoiseMode.ABSENT if settings.denoise == "off" else mode,
+        denoise=DenoiseMode.ABSENT if settings.denoise == "off" and mode.denoises else mode,
         record=settings.record if query.record is None else query.record,
         denoise_strength=query.denoise_strength,
         resume_token=call.request.headers.get(RESUME_TOKEN, "").strip() or None,

@@ -76,7 +76,7 @@ async def read_stream(call: Call) -> schemas.StreamOut:
 async def change_stream(call: Call) -> schemas.StreamOut:
     stream = _must_be_live(call.subject)
     wanted = call.body(schemas.StreamPatch)
-    if wanted.denoise is not None and stream.denoise.mode is DenoiseMode.ABSENT:
+    if wanted.denoise is not None and not stream.denoise.mode.denoises:
         raise Conflict("This stream began without noise removal and cannot switch it on.", code="denoise-absent")
     change = StreamChange(
         title=wanted.title,
