@@ -4,6 +4,7 @@
 /** @typedef {import("./types.js").Stream} Stream */
 /** @typedef {import("./types.js").Channel} Channel */
 
+const LIMIT_MS = 15_000;
 const UNREACHABLE = "The server does not answer. Check your connection; this page tries again by itself.";
 
 export class ApiError extends Error {
@@ -23,18 +24,29 @@ export class ApiError extends Error {
 }
 
 /**
- * `fetch` that throws an `ApiError` for everything that is no success.
+ * `fetch` that throws an `ApiError` for everything that is no success. A network that swallows everything would keep it
+ * waiting for minutes, so it is given up after a while.
  * @param {string} url
  * @param {RequestInit} [init]
+ * @param {number} [limit] milliseconds until it is answered
  * @returns {Promise<Response>}
  */
-export async function request(url, init = {}) {
+export async function request(url, init = {}, limit = LIMIT_MS) {
+  const { signal } = init;
+  const given = new AbortController();
+  const stop = () => given.abort(signal?.reason);
+  const timer = setTimeout(() => given.abort(new ApiError(0, "unreachable", UNREACHABLE)), limit);
+  if (signal?.aborted) stop();
+  signal?.addEventListener("abort", stop);
   let response;
   try {
-    response = await fetch(url, { credentials: "same-origin", ...init });
+    response = await fetch(url, { credentials: "same-origin", ...init, signal: given.signal });
   } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    if (signal?.aborted) throw error;
     throw new ApiError(0, "unreachable", UNREACHABLE);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", stop);
   }
   if (!response.ok) throw await problem(response);
   return response;

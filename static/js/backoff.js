@@ -1,4 +1,7 @@
-/** Waiting longer after each failure, with some chance in it so that many pages do not come back at once. */
+/** Waiting longer after each failure, with much chance in it so that many pages do not come back at once. */
+
+/** What the server may ask for at most; who waits longer than that is forgotten by it. */
+const MOST_ASKED_MS = 30_000;
 
 export class Backoff {
   /**
@@ -26,7 +29,7 @@ export class Backoff {
   async wait(atLeast = 0) {
     const full = Math.min(this.most, this.first * 2 ** this.attempts);
     this.attempts += 1;
-    const pause = Math.max(atLeast, full * (0.75 + Math.random() / 2));
+    const pause = Math.min(MOST_ASKED_MS, atLeast * (1 + Math.random() / 4)) + full * (0.5 + Math.random());
     await new Promise((resolve) => {
       const timer = setTimeout(resolve, pause);
       this.wake = () => {

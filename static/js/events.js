@@ -12,6 +12,10 @@ import { Emitter } from "./emitter.js";
 /** @typedef {{ handlers: Set<(event: Envelope) => void>, epoch: string | null, seq: number | null }} Topic */
 
 const SILENT_MS = 25_000;
+const LOOK_MS = 1000;
+/** After a restart of the server everybody comes back; not all at the same moment. */
+const RESTART_MS = 2500;
+const SERVICE_RESTART = 1012;
 
 export class Events extends Emitter {
   /** @param {string} url */
@@ -23,9 +27,17 @@ export class Events extends Emitter {
     this.topics = new Map();
     /** @type {WebSocket | null} */
     this.socket = null;
-    this.backoff = new Backoff(500, 10_000);
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    this.watchdog = undefined;
+    this.backoff = new Backoff(500, 8000);
+    this.heardAt = 0;
+    /** Whether the server has said that it goes down, to come back. */
+    this.closing = false;
+    /** How far the server's clock is ahead of this machine's, milliseconds. */
+    this.ahead = 0;
+  }
+
+  /** @returns {number} the server's time, milliseconds since 1970 */
+  now() {
+    return Date.now() + this.ahead;
   }
 
   start() {
@@ -34,6 +46,8 @@ export class Events extends Emitter {
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "visible") this.backoff.hurry();
     });
+    // By the wall clock: after a laptop's sleep a connection is dead, though its timers have hardly moved.
+    setInterval(() => this.look(), LOOK_MS);
     this.connect();
   }
 
@@ -61,14 +75,15 @@ export class Events extends Emitter {
   connect() {
     const socket = new WebSocket(this.url);
     this.socket = socket;
-    this.alive();
+    this.heardAt = Date.now();
     socket.onopen = () => this.opened();
     socket.onmessage = (message) => this.received(String(message.data));
-    socket.onclose = () => void this.lost(socket);
+    socket.onclose = ({ code }) => void this.lost(socket, code);
   }
 
   opened() {
     this.connected = true;
+    this.closing = false;
     const topics = [...this.topics].map(([topic, { epoch, seq }]) => ({ topic, epoch, seq }));
     if (topics.length > 0) this.send({ type: "subscribe", topics });
     this.changed();
@@ -76,10 +91,15 @@ export class Events extends Emitter {
 
   /** @param {string} text */
   received(text) {
-    this.alive();
+    this.heardAt = Date.now();
     this.backoff.reset();
     /** @type {Envelope} */
     const event = JSON.parse(text);
+    if (event.time) this.ahead = Date.parse(event.time) - Date.now();
+    if (event.type === "server_closing") {
+      this.closing = true;
+      this.changed();
+    }
     const topic = event.topic ? this.topics.get(event.topic) : undefined;
     if (!topic) return;
     topic.epoch = event.epoch ?? topic.epoch;
@@ -87,25 +107,22 @@ export class Events extends Emitter {
     for (const handler of [...topic.handlers]) handler(event);
   }
 
-  /** @param {WebSocket} socket */
-  async lost(socket) {
+  /** @param {WebSocket} socket @param {number} [code] */
+  async lost(socket, code) {
     if (this.socket !== socket) return;
-    clearTimeout(this.watchdog);
     this.socket = null;
     this.connected = false;
     this.changed();
-    await this.backoff.wait();
+    await this.backoff.wait(code === SERVICE_RESTART ? Math.random() * RESTART_MS : 0);
     this.connect();
   }
 
-  alive() {
-    clearTimeout(this.watchdog);
-    const socket = this.socket;
-    this.watchdog = setTimeout(() => {
-      socket?.close();
-      // A dead network keeps `close` waiting for an answer; go on without it.
-      if (socket) void this.lost(socket);
-    }, SILENT_MS);
+  look() {
+    const { socket } = this;
+    if (!socket || Date.now() - this.heardAt < SILENT_MS) return;
+    socket.close();
+    // A dead network keeps `close` waiting for an answer; go on without it.
+    void this.lost(socket);
   }
 
   /** @param {unknown} message */

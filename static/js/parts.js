@@ -34,8 +34,9 @@ export function banner(testid) {
   const first = h("b", { dir: "auto" });
   const second = h("span", { dir: "auto" });
   const actions = h("div", { class: "acts" });
-  let said = "";
-  const element = h("div", { class: "note", role: "status", hidden: true, data: { testid } }, icon("again"), h("div", { class: "txts" }, first, second), actions);
+  // Read out once, not at every second of a time that runs.
+  const aloud = h("p", { class: "aloud", role: "status" });
+  const element = h("div", { class: "note", hidden: true, data: { testid } }, icon("again"), h("div", { class: "txts" }, first, second), aloud, actions);
   return {
     element,
     /**
@@ -46,16 +47,19 @@ export function banner(testid) {
      */
     show(what, remedy = "", buttons = [], calm = false) {
       element.classList.toggle("calm", calm);
-      if (first.textContent !== what || said !== remedy || actions.childElementCount !== buttons.length) actions.replaceChildren(...buttons);
+      // A button that is put anew loses the focus, and a press that has begun.
+      const same = actions.childElementCount === buttons.length && buttons.every((one, at) => actions.children[at] === one);
+      if (!same) actions.replaceChildren(...buttons);
       say(first, what);
       tell(second, remedy);
-      said = remedy;
+      say(aloud, `${what} ${remedy}`.replace(/ ?\(?\d+(:\d\d)*\)?/g, ""));
       second.hidden = !remedy;
       element.hidden = false;
     },
     hide() {
       element.hidden = true;
       say(first, "");
+      say(aloud, "");
     },
   };
 }

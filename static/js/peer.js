@@ -2,17 +2,22 @@
  * What WHIP (RFC 9725) and WHEP share: offer, answer, trickled candidates, goodbye.
  */
 
-import { request } from "./api.js";
+import { ApiError, request } from "./api.js";
 
 const GATHER_MS = 1000;
+const ANSWER_MS = 5000;
+const STAND_MS = 7000;
 const GOODBYE_MS = 1000;
+const NO_MEDIA = "The server answers, but no sound gets through to it. A firewall may block UDP; another network often helps.";
 const FRAGMENT = "application/trickle-ice-sdpfrag";
 
 /**
  * @typedef {object} Session
  * @property {RTCPeerConnection} connection
  * @property {string} resource the address that PATCH and DELETE go to
+ * @property {string} id what the server calls this peer, its entity tag
  * @property {string | null} streamId
+ * @property {string | null} token takes the stream over with a later offer; only publishers get one
  */
 
 /**
@@ -70,27 +75,53 @@ function trickle(connection, resource, etag) {
   });
 }
 
+const RESUME_TOKEN = "Clearcast-Resume-Token";
+
 /**
  * Offer what `connection` holds to a WHIP or WHEP endpoint and take its answer.
  * @param {RTCPeerConnection} connection
  * @param {string} url
- * @param {AbortSignal} [signal]
+ * @param {AbortSignal} signal
+ * @param {string | null} [token] of the stream that is to go on
  * @returns {Promise<Session>} fails with an `ApiError`
  */
-export async function connect(connection, url, signal) {
+export async function connect(connection, url, signal, token = null) {
   await connection.setLocalDescription(await connection.createOffer());
   await gathered(connection);
   const complete = connection.iceGatheringState === "complete";
-  const response = await request(url, {
-    method: "POST",
-    headers: { "Content-Type": "application/sdp", Accept: "application/sdp" },
-    body: connection.localDescription?.sdp ?? "",
-    ...(signal ? { signal } : {}),
-  });
+  const headers = { "Content-Type": "application/sdp", Accept: "application/sdp", ...(token ? { [RESUME_TOKEN]: token } : {}) };
+  const response = await request(url, { method: "POST", headers, body: connection.localDescription?.sdp ?? "", signal }, ANSWER_MS);
   const resource = new URL(response.headers.get("Location") ?? "", response.url).href;
-  if (!complete) trickle(connection, resource, response.headers.get("ETag"));
+  const etag = response.headers.get("ETag");
+  if (!complete) trickle(connection, resource, etag);
   await connection.setRemoteDescription({ type: "answer", sdp: await response.text() });
-  return { connection, resource, streamId: response.headers.get("Clearcast-Stream") };
+  const id = (etag ?? "").replaceAll('"', "");
+  return { connection, resource, id, streamId: response.headers.get("Clearcast-Stream"), token: response.headers.get(RESUME_TOKEN) };
+}
+
+/**
+ * @param {RTCPeerConnection} connection
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>} when media can flow; fails with an `ApiError` when it cannot
+ */
+export function stands(connection, signal) {
+  return new Promise((resolve, reject) => {
+    const finish = (/** @type {boolean} */ well) => {
+      clearTimeout(timer);
+      connection.removeEventListener("connectionstatechange", look);
+      signal.removeEventListener("abort", look);
+      if (well) resolve();
+      else reject(new ApiError(0, "no-media", NO_MEDIA));
+    };
+    const look = () => {
+      if (connection.connectionState === "connected") finish(true);
+      else if (signal.aborted || ["failed", "closed"].includes(connection.connectionState)) finish(false);
+    };
+    const timer = setTimeout(() => finish(false), STAND_MS);
+    connection.addEventListener("connectionstatechange", look);
+    signal.addEventListener("abort", look);
+    look();
+  });
 }
 
 /**
@@ -108,30 +139,4 @@ export async function disconnect(session) {
   // Told first, closed then: a connection that closes unannounced looks like a loss.
   await Promise.race([told, new Promise((resolve) => setTimeout(resolve, GOODBYE_MS))]);
   session.connection.close();
-}
-
-/**
- * @param {RTCPeerConnection} connection
- * @param {number} patienceMs how long "disconnected" may last
- * @param {AbortSignal} [signal] ends the waiting
- * @returns {Promise<void>} when the connection is beyond hope
- */
-export function broken(connection, patienceMs, signal) {
-  return new Promise((resolve) => {
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    let timer;
-    const finish = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    const look = () => {
-      const state = connection.connectionState;
-      clearTimeout(timer);
-      if (state === "failed" || state === "closed") finish();
-      else if (state !== "connected") timer = setTimeout(finish, state === "disconnected" ? patienceMs : 15_000);
-    };
-    connection.addEventListener("connectionstatechange", look);
-    signal?.addEventListener("abort", finish);
-    look();
-  });
 }

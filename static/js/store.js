@@ -6,7 +6,11 @@ import { Events } from "./events.js";
 
 /** @typedef {import("./types.js").Stream} Stream */
 /** @typedef {import("./types.js").Envelope} Envelope */
-/** @typedef {{ stream: Stream, at: number }} Known a stream and when (`performance.now()`) it was as said */
+/**
+ * @typedef {{ stream: Stream, at: number, lostAt: number }} Known
+ * A stream, when it was as said (`Date.now()`: the clock that goes on while a laptop sleeps), and since when its
+ * publisher is away, 0 while there is one.
+ */
 
 class Store extends Emitter {
   constructor() {
@@ -59,7 +63,31 @@ class Store extends Emitter {
     const known = this.known.get(id);
     if (!known) return 0;
     const running = known.stream.state !== "ended";
-    return known.stream.duration_s + (running ? (performance.now() - known.at) / 1000 : 0);
+    return known.stream.duration_s + (running ? (Date.now() - known.at) / 1000 : 0);
+  }
+
+  /** @param {string} id @returns {{ waited: number, left: number } | null} seconds, while the stream waits for its publisher */
+  away(id) {
+    const known = this.known.get(id);
+    if (!known?.lostAt) return null;
+    const until = known.stream.reconnect_by ? Date.parse(known.stream.reconnect_by) : 0;
+    return { waited: Math.max(0, Date.now() - known.lostAt) / 1000, left: Math.max(0, until - this.events.now()) / 1000 };
+  }
+
+  /** @param {Stream} stream as it is now */
+  set(stream) {
+    this.known.set(stream.id, { stream, at: Date.now(), lostAt: this.lostAt(stream) });
+  }
+
+  /** @param {Stream} stream @returns {number} `Date.now()` */
+  lostAt(stream) {
+    if (stream.state !== "reconnecting") return 0;
+    const before = this.known.get(stream.id);
+    if (before?.lostAt) return before.lostAt;
+    if (before?.stream.state === "live" || !stream.reconnect_by) return Date.now();
+    // Whoever comes later reads it off the end of the wait.
+    const since = Date.parse(stream.reconnect_by) - 1000 * (this.config?.reconnect_s ?? 0) - this.events.ahead;
+    return Math.min(Date.now(), since);
   }
 
   /** @param {Stream} stream */
@@ -68,7 +96,7 @@ class Store extends Emitter {
     if (before?.state === "ended" && stream.state !== "ended") return;
     // The event of the end and an answer that was written before it may cross: a stream never gets shorter.
     const duration = stream.state === "ended" ? Math.max(stream.duration_s, before?.duration_s ?? 0) : stream.duration_s;
-    this.known.set(stream.id, { stream: { ...stream, duration_s: duration }, at: performance.now() });
+    this.set({ ...stream, duration_s: duration });
     this.changed();
   }
 
@@ -85,11 +113,11 @@ class Store extends Emitter {
     const present = new Set(items.map((stream) => stream.id));
     for (const [id, { stream, at }] of this.known) {
       if (!present.has(id) && stream.state !== "ended") {
-        const seconds = stream.duration_s + (performance.now() - at) / 1000;
-        this.known.set(id, { stream: { ...stream, state: "ended", duration_s: seconds }, at: performance.now() });
+        const seconds = stream.duration_s + (Date.now() - at) / 1000;
+        this.set({ ...stream, state: "ended", duration_s: seconds });
       }
     }
-    for (const stream of items) this.known.set(stream.id, { stream, at: performance.now() });
+    for (const stream of items) this.set(stream);
     this.loaded = true;
     this.changed();
   }
@@ -109,7 +137,7 @@ class Store extends Emitter {
   patch(id, change) {
     const known = this.known.get(id);
     if (!known) return;
-    this.known.set(id, { stream: { ...known.stream, ...change }, at: known.at });
+    this.known.set(id, { ...known, stream: { ...known.stream, ...change } });
     this.changed();
   }
 

@@ -5,30 +5,41 @@
 import { ApiError } from "./api.js";
 import { Backoff } from "./backoff.js";
 import { Emitter } from "./emitter.js";
-import { broken, connect, disconnect, leave } from "./peer.js";
+import { connect, disconnect, leave, stands } from "./peer.js";
+import { Pulse, saidGoodbye } from "./pulse.js";
 
 /** @typedef {"connecting" | "connected" | "retrying" | "refused" | "stopped"} ListenState */
 
-const STALLED_MS = 6000;
+/** Sound comes every 20 ms. */
+const QUIET_MS = 4000;
+/** When the event socket is gone as well, there is less reason for doubt. */
+const ALONE_MS = 1500;
+/** Without a stream there is nothing but checks, every 2.5 s. */
+const IDLE_MS = 12_000;
+const REFUSED = [400, 401, 403, 404, 415];
 
 export class Listener extends Emitter {
   /**
    * @param {string} url
    * @param {RTCIceServer[]} iceServers
    * @param {() => boolean} expectsSound whether sound should be arriving now
+   * @param {() => boolean} reachable whether the server is known to be there
    */
-  constructor(url, iceServers, expectsSound) {
+  constructor(url, iceServers, expectsSound, reachable) {
     super();
     this.url = url;
     this.iceServers = iceServers;
     this.expectsSound = expectsSound;
+    this.reachable = reachable;
     /** @type {ListenState} */
     this.state = "connecting";
     this.attempts = 0;
     this.problem = "";
     /** @type {MediaStream | null} */
     this.media = null;
-    this.backoff = new Backoff(400, 8000);
+    /** When it was lost, `Date.now()`; 0 while it is well. */
+    this.lostAt = 0;
+    this.backoff = new Backoff(400, 4000);
     this.stopping = new AbortController();
     /** @type {import("./peer.js").Session | null} */
     this.session = null;
@@ -43,6 +54,7 @@ export class Listener extends Emitter {
       const pause = await this.attempt(signal);
       if (signal.aborted || this.state === "refused") return;
       this.attempts += 1;
+      this.lostAt ||= Date.now();
       this.become("retrying");
       await this.backoff.wait(pause);
     }
@@ -60,56 +72,42 @@ export class Listener extends Emitter {
       this.media = streams[0] ?? new MediaStream([track]);
       this.changed();
     };
-    connection.addEventListener("connectionstatechange", () => {
-      if (connection.connectionState === "connected") this.arrived();
-    });
     try {
       this.session = await connect(connection, this.url, signal);
-      this.watchStall(connection, signal);
-      await broken(connection, 2500, signal);
+      await stands(connection, signal);
     } catch (error) {
       connection.close();
       return this.failed(error);
     }
+    this.arrived();
+    const pulse = new Pulse(connection);
+    await pulse.lost(() => this.patience(), signal);
+    pulse.stop();
     // Where the server said goodbye, there is nobody left to answer ours.
     if (saidGoodbye(connection)) connection.close();
-    else await disconnect(this.session);
+    else void disconnect(this.session);
     return 0;
+  }
+
+  /** @returns {number} milliseconds */
+  patience() {
+    if (!this.expectsSound()) return IDLE_MS;
+    return this.reachable() ? QUIET_MS : ALONE_MS;
   }
 
   /** @param {unknown} error @returns {number} */
   failed(error) {
     if (!(error instanceof ApiError)) return 0;
     this.problem = error.message;
-    if ([400, 401, 403, 404, 415].includes(error.status)) this.become("refused");
+    if (REFUSED.includes(error.status)) this.become("refused");
     return (error.retryAfter ?? 0) * 1000;
   }
 
   arrived() {
-    this.attempts = 0;
+    this.attempts = this.lostAt = 0;
     this.backoff.reset();
     this.problem = "";
     this.become("connected");
-  }
-
-  /**
-   * A connection may look alive while nothing comes through it.
-   * @param {RTCPeerConnection} connection
-   * @param {AbortSignal} signal
-   */
-  watchStall(connection, signal) {
-    let packets = -1;
-    let since = performance.now();
-    const timer = setInterval(async () => {
-      if (signal.aborted || connection.connectionState === "closed") return clearInterval(timer);
-      const received = await packetsReceived(connection);
-      const now = performance.now();
-      if (received !== packets || !this.expectsSound()) since = now;
-      packets = received;
-      if (now - since > STALLED_MS) connection.close();
-      if (now - since > STALLED_MS) connection.dispatchEvent(new Event("connectionstatechange"));
-      return undefined;
-    }, 1000);
   }
 
   /** @param {ListenState} state */
@@ -123,18 +121,4 @@ export class Listener extends Emitter {
     this.backoff.hurry();
     this.become("stopped");
   }
-}
-
-/** @param {RTCPeerConnection} connection @returns {boolean} whether the other side closed it */
-function saidGoodbye(connection) {
-  return connection.getReceivers().some(({ transport }) => transport?.state === "closed");
-}
-
-/** @param {RTCPeerConnection} connection */
-async function packetsReceived(connection) {
-  let packets = 0;
-  for (const report of (await connection.getStats()).values()) {
-    if (report.type === "inbound-rtp") packets += report.packetsReceived ?? 0;
-  }
-  return packets;
 }

@@ -1,6 +1,6 @@
 /** Publishing over WHIP: one attempt; who tries again, and when, is the studio's business. */
 
-import { connect } from "./peer.js";
+import { connect, leave, stands } from "./peer.js";
 
 /**
  * @typedef {object} PublishOptions
@@ -9,6 +9,8 @@ import { connect } from "./peer.js";
  * @property {boolean} record
  * @property {number} strength 0 to 1
  * @property {boolean} postFilter
+ *
+ * @typedef {{ session: import("./peer.js").Session, sender: RTCRtpSender }} Link
  */
 
 /**
@@ -30,14 +32,21 @@ export function whipUrl(slug, options) {
  * @param {string} url
  * @param {MediaStreamTrack} track
  * @param {RTCIceServer[]} iceServers
- * @returns {Promise<{ session: import("./peer.js").Session, sender: RTCRtpSender }>}
+ * @param {string | null} token of the stream that is to go on
+ * @param {AbortSignal} signal
+ * @returns {Promise<Link>} through which sound can flow; fails with an `ApiError`
  */
-export async function publish(url, track, iceServers) {
+export async function publish(url, track, iceServers, token, signal) {
   const connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
   const { sender } = connection.addTransceiver(track, { direction: "sendonly", streams: [new MediaStream([track])] });
+  let session;
   try {
-    return { session: await connect(connection, url), sender };
+    session = await connect(connection, url, signal, token);
+    await stands(connection, signal);
+    return { session, sender };
   } catch (error) {
+    // A new stream on which nobody was heard is over; one that was to go on waits for the next attempt.
+    if (session && !token) void leave(session);
     connection.close();
     throw error;
   }

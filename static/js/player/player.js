@@ -116,7 +116,7 @@ export class Player extends Emitter {
   /** @param {import("../types.js").Channel} channel */
   connect(channel) {
     const live = () => store.ofChannel(channel.slug)?.state === "live";
-    const listener = new Listener(channel.whep_url, store.config?.ice_servers ?? [], live);
+    const listener = new Listener(channel.whep_url, store.config?.ice_servers ?? [], live, () => store.events.connected);
     this.listener = listener;
     // Phones allow sound only to an element that was started by a press, and the sound comes later than the press:
     // so an empty stream starts now; the element may then play whatever connections bring.

@@ -32,6 +32,11 @@ const TROUBLE = {
     what: "No microphone was found.",
     remedy: "Plug one in, or switch it on, then try again.",
   },
+  gone: {
+    code: "gone",
+    what: "The microphone is gone.",
+    remedy: "Plug it in again or choose another one; the sound comes back by itself.",
+  },
   busy: {
     code: "busy",
     what: "The microphone did not start. Another program may be using it.",
@@ -62,6 +67,8 @@ export class Microphone extends Emitter {
     /** @type {Trouble | null} */
     this.trouble = this.unavailable();
     this.opening = false;
+    /** Since when the system lets nothing through, `Date.now()`; 0 while it does. */
+    this.silentSince = 0;
     /** @type {Promise<void>} */
     this.turn = Promise.resolve();
     navigator.mediaDevices?.addEventListener("devicechange", () => void this.refresh());
@@ -80,7 +87,7 @@ export class Microphone extends Emitter {
 
   /** @returns {Promise<boolean>} whether it may be opened without asking the person */
   async allowed() {
-    if (this.trouble) return false;
+    if (this.unavailable()) return false;
     try {
       const status = await navigator.permissions.query({ name: /** @type {PermissionName} */ ("microphone") });
       return status.state === "granted";
@@ -102,8 +109,9 @@ export class Microphone extends Emitter {
 
   /** Open it, or open it anew with what is chosen now. @returns {Promise<MediaStreamTrack | null>} */
   async open() {
-    this.trouble = this.unavailable();
-    if (this.trouble) {
+    const never = this.unavailable();
+    if (never) {
+      this.trouble = never;
       this.changed();
       return null;
     }
@@ -134,15 +142,24 @@ export class Microphone extends Emitter {
     const stream = await navigator.mediaDevices.getUserMedia({ audio: this.constraints() });
     before?.getTracks().forEach((track) => track.stop());
     this.stream = stream;
+    this.silentSince = 0;
     const [track] = stream.getAudioTracks();
     track?.addEventListener("ended", () => void this.gone(stream));
+    for (const type of ["mute", "unmute"]) track?.addEventListener(type, () => this.silenced(track));
+  }
+
+  /** @param {MediaStreamTrack} track that the system has silenced, for a call say, or lets through again */
+  silenced(track) {
+    if (this.track !== track) return;
+    this.silentSince = track.muted ? Date.now() : 0;
+    this.changed();
   }
 
   /** @param {MediaStream} stream whose device was unplugged, or taken away by the system */
   async gone(stream) {
     if (this.stream !== stream) return;
     this.stream = null;
-    this.trouble = TROUBLE["absent"] ?? null;
+    this.trouble = TROUBLE["gone"] ?? null;
     await this.refresh();
   }
 

@@ -3,21 +3,31 @@
  */
 
 import { ApiError, changeStream, endStream, getStream, words } from "../api.js";
-import { Backoff } from "../backoff.js";
 import { Emitter } from "../emitter.js";
-import { broken, disconnect } from "../peer.js";
+import { disconnect } from "../peer.js";
 import { measure, UNKNOWN } from "../quality.js";
 import { recall, remember } from "../settings.js";
 import { store } from "../store.js";
 import { publish, whipUrl } from "../whip.js";
 import { Changes } from "./changes.js";
 import { Meter } from "./level.js";
+import { Line } from "./line.js";
 import { Microphone } from "./microphone.js";
+import { recallPass, rememberPass } from "./pass.js";
+import { Rescue, Silence } from "./rescue.js";
 import { Wake } from "./wake.js";
 
 /** @typedef {"idle" | "starting" | "live" | "reconnecting" | "stopping"} PublishState */
 
-const QUALITY_MS = 2000;
+const LOOK_MS = 1000;
+/** How long the server may say that it hears nothing, while the connection looks well. */
+const DEAF_MS = 3000;
+/** Nobody should be on air again by opening a laptop in the evening. */
+const GIVE_UP_MS = 5 * 60_000;
+const GAVE_UP = "The connection was away for more than five minutes. What had been recorded is kept; press Go live to begin anew.";
+const REPLACED = "The stream goes on from another window of yours.";
+/** Ends that somebody wanted. */
+const MEANT = ["ended", "left"];
 
 export class Publisher extends Emitter {
   constructor() {
@@ -29,7 +39,6 @@ export class Publisher extends Emitter {
     this.state = "idle";
     /** @type {string | null} */
     this.streamId = null;
-    this.attempts = 0;
     this.muted = false;
     this.title = "";
     this.denoise = recall("denoise", true);
@@ -42,16 +51,21 @@ export class Publisher extends Emitter {
     this.problem = "";
     /** How the last broadcast ended. @type {import("../types.js").Stream | null} */
     this.last = null;
+    /** The stream that was over when one came back, so that another one began. @type {import("../types.js").Stream | null} */
+    this.before = null;
     this.quality = UNKNOWN;
-    /** @type {import("../peer.js").Session | null} */
-    this.session = null;
-    /** @type {RTCRtpSender | null} */
-    this.sender = null;
-    this.backoff = new Backoff(500, 5000);
+    this.line = new Line((signal) => this.dial(signal));
+    this.pass = recallPass();
+    this.silence = new Silence();
+    this.rescue = new Rescue(this.microphone);
+    this.deafSince = 0;
+    /** Streams whose end the server was asked about. @type {Set<string>} */
+    this.asked = new Set();
     this.ending = new AbortController();
     this.microphone.watch(() => this.onMicrophone());
+    this.line.watch(() => this.onLine());
     store.watch(() => this.onStore());
-    window.addEventListener("online", () => this.backoff.hurry());
+    store.events.subscribe("streams", ({ type, data }) => type === "publisher_replaced" && this.onReplaced(data.session));
     window.addEventListener("beforeunload", (event) => this.onAir && event.preventDefault());
   }
 
@@ -86,26 +100,41 @@ export class Publisher extends Emitter {
     this.become("starting");
     this.problem = "";
     this.last = null;
+    if (this.resumable) this.setMuted(this.pass?.muted ?? false);
     await this.microphone.turn;
     const track = this.microphone.track ?? (await this.microphone.open());
     if (!track) return this.become("idle");
     this.ending = new AbortController();
+    const { signal } = this.ending;
+    if (!this.resumable) this.keepPass(null);
     try {
-      await this.connect(this.ending.signal);
+      await this.line.open(signal);
     } catch (error) {
-      this.problem = words(error);
-      return this.become("idle");
+      return this.letGo(words(error), error);
     }
     await this.wake.hold();
-    void this.run(this.ending.signal);
+    this.become("live");
+    void this.run(signal);
     return undefined;
   }
 
-  /** @param {AbortSignal} signal set when it is to stop */
-  async connect(signal) {
-    const track = this.microphone.track;
+  /** @returns {import("../types.js").Stream | null} the stream that this tab published and may go on with */
+  get resumable() {
+    if (!this.pass || this.pass.channel !== store.me?.channel) return null;
+    const stream = store.stream(this.pass.stream);
+    return stream && stream.state !== "ended" ? stream : null;
+  }
+
+  /** @param {import("./pass.js").Pass | null} pass */
+  keepPass(pass) {
+    this.pass = pass;
+    rememberPass(pass);
+  }
+
+  /** @param {AbortSignal} signal @returns {Promise<import("../whip.js").Link>} fails with an `ApiError` */
+  async dial(signal) {
     const me = store.me;
-    if (!track || !me) throw new ApiError(0, "not-ready", "The page is not ready yet. Try again in a moment.");
+    if (!me) throw new ApiError(0, "not-ready", "The page is not ready yet. Try again in a moment.");
     const url = whipUrl(me.channel, {
       title: this.title,
       denoise: this.denoise ? "active" : "bypassed",
@@ -113,58 +142,77 @@ export class Publisher extends Emitter {
       strength: this.strength,
       postFilter: this.postFilter,
     });
-    const { session, sender } = await publish(url, track, store.config?.ice_servers ?? []);
-    if (signal.aborted) return disconnect(session);
-    this.session = session;
-    this.sender = sender;
-    this.streamId = session.streamId ?? this.streamId;
-    if (this.streamId) await getStream(this.streamId).then((stream) => store.learn(stream)).catch(() => undefined);
-    this.attempts = 0;
-    this.backoff.reset();
-    this.become("live");
-    return undefined;
+    const link = await publish(url, this.sending, store.config?.ice_servers ?? [], this.pass?.token ?? null, signal);
+    await this.arrived(link.session);
+    if (link.sender.track !== this.sending) await link.sender.replaceTrack(this.sending);
+    return link;
+  }
+
+  /** @param {import("../peer.js").Session} session */
+  async arrived({ streamId, token }) {
+    const before = this.streamId;
+    this.streamId = streamId ?? before;
+    if (streamId && token) this.keepPass({ token, stream: streamId, channel: store.me?.channel ?? "", muted: this.muted });
+    if (!this.streamId) return;
+    await getStream(this.streamId).then((stream) => store.learn(stream)).catch(() => undefined);
+    if (before && before !== this.streamId) this.before = store.stream(before);
+  }
+
+  /** @returns {MediaStreamTrack} what goes out: the microphone, or silence while it is away */
+  get sending() {
+    return this.microphone.track ?? this.silence.track;
   }
 
   /** @param {AbortSignal} signal set when it is to stop */
   async run(signal) {
-    const timer = setInterval(() => void this.measure(), QUALITY_MS);
-    while (!signal.aborted) {
-      if (this.session) await broken(this.session.connection, 2500, signal);
-      if (signal.aborted) break;
-      await this.reconnect(signal);
+    const timer = setInterval(() => void this.look(), LOOK_MS);
+    try {
+      await this.line.keep(signal);
+    } catch (error) {
+      if (!signal.aborted) this.letGo(words(error), error);
+    } finally {
+      clearInterval(timer);
     }
-    clearInterval(timer);
   }
 
-  /** @param {AbortSignal} signal */
-  async reconnect(signal) {
-    this.session?.connection.close();
-    this.session = null;
-    while (!signal.aborted && !this.session) {
-      this.attempts += 1;
-      this.quality = UNKNOWN;
-      this.become("reconnecting");
-      try {
-        await this.connect(signal);
-      } catch (error) {
-        this.problem = error instanceof ApiError && error.status > 0 ? error.message : "";
-        this.changed();
-        const after = error instanceof ApiError ? (error.retryAfter ?? 0) : 0;
-        await this.backoff.wait(after * 1000);
-      }
+  /** Once a second while one is live. */
+  async look() {
+    if (!this.onAir) return;
+    if (this.line.lostAt && Date.now() - this.line.lostAt > GIVE_UP_MS) return this.letGo(GAVE_UP);
+    await this.rescue.look();
+    const deaf = this.state === "live" && this.stream?.state === "reconnecting";
+    this.deafSince = deaf ? this.deafSince || Date.now() : 0;
+    if (this.deafSince && Date.now() - this.deafSince > DEAF_MS) {
+      this.deafSince = 0;
+      this.line.shake();
     }
-    if (!signal.aborted) this.problem = "";
+    const { link } = this.line;
+    if (link && this.state === "live") this.quality = await measure(link.session.connection);
+    this.changed();
+    return undefined;
+  }
+
+  /**
+   * Not live any more, and not by one's own wish.
+   * @param {string} why
+   * @param {unknown} [error]
+   */
+  letGo(why, error) {
+    const refused = error instanceof ApiError && error.code === "resume-refused";
+    if (refused || why === GAVE_UP) this.keepPass(null);
+    this.finish()?.session.connection.close();
+    this.problem = why;
+    this.become("idle");
   }
 
   async stop() {
     if (!this.onAir) return;
-    const { session, streamId } = this;
+    const { streamId } = this;
     this.become("stopping");
-    this.finish();
-    if (session) await disconnect(session);
-    if (streamId) {
-      this.last = await this.ended(streamId);
-    }
+    const link = this.finish();
+    this.keepPass(null);
+    if (link) await disconnect(link.session);
+    if (streamId) this.last = await this.ended(streamId);
     this.become("idle");
   }
 
@@ -179,41 +227,67 @@ export class Publisher extends Emitter {
     return store.stream(streamId) ?? over;
   }
 
+  /** @returns {import("../whip.js").Link | null} the connection, for whoever wants to say goodbye */
   finish() {
     this.ending.abort();
-    this.backoff.hurry();
     this.wake.release();
-    this.session = null;
-    this.sender = null;
+    const link = this.line.drop();
+    this.silence.end();
     this.streamId = null;
+    this.before = null;
     this.title = "";
-    this.attempts = 0;
     this.quality = UNKNOWN;
     this.problem = "";
     this.changes.clear();
-    this.setMuted(false);
+    this.muted = false;
+    if (this.microphone.track) this.microphone.track.enabled = true;
+    return link;
   }
 
-  async measure() {
-    if (!this.session || this.state !== "live") return;
-    this.quality = await measure(this.session.connection);
+  onLine() {
+    const state = this.line.up ? "live" : "reconnecting";
+    if (!this.onAir) return;
+    if (state === "reconnecting") this.quality = UNKNOWN;
+    if (state === this.state) this.changed();
+    else this.become(state);
+  }
+
+  /** The person knows that another stream has begun. */
+  seen() {
+    this.before = null;
     this.changed();
+  }
+
+  /** @param {string} session of a connection that another one has taken the place of */
+  onReplaced(session) {
+    const { line } = this;
+    // While a connection of our own is being made, it is that one.
+    if (session !== line.link?.session.id || (line.renewing && line.attempts > 0)) return;
+    this.letGo(REPLACED);
   }
 
   onStore() {
     const stream = this.stream;
-    if (stream?.state === "ended" && this.state === "live") {
-      // Ended by somebody or something else: say so, and let go.
-      const session = this.session;
-      this.finish();
-      this.last = stream;
-      session?.connection.close();
-      this.state = "idle";
-    }
+    if (stream?.state === "ended" && this.onAir) this.onEnded(stream);
     if (this.last) this.last = store.stream(this.last.id) ?? this.last;
     const engine = store.config?.denoise.state;
     this.microphone.serverDenoises = engine !== "off";
     this.changed();
+  }
+
+  /** @param {import("../types.js").Stream} stream one's own, over without one's doing */
+  onEnded(stream) {
+    if (MEANT.includes(stream.end_reason) || stream.end_reason === "error") {
+      const link = this.finish();
+      this.keepPass(null);
+      this.last = stream;
+      link?.session.connection.close();
+      this.become("idle");
+    } else if (!stream.end_reason && !this.asked.has(stream.id)) {
+      // It was not among those on air any more: ask why.
+      this.asked.add(stream.id);
+      void getStream(stream.id).then((now) => store.learn(now)).catch(() => undefined);
+    } else if (this.state === "live" && !this.line.renewing) this.line.shake();
   }
 
   onMicrophone() {
@@ -221,7 +295,8 @@ export class Publisher extends Emitter {
     if (stream) this.meter.listen(stream);
     else this.meter.stop();
     if (track) track.enabled = !this.muted;
-    if (this.sender && track && this.sender.track !== track) void this.sender.replaceTrack(track).catch(() => undefined);
+    const sender = this.onAir ? this.line.link?.sender : null;
+    if (sender && sender.track !== this.sending) void sender.replaceTrack(this.sending).catch(() => undefined);
     this.changed();
   }
 
@@ -230,6 +305,7 @@ export class Publisher extends Emitter {
     this.muted = muted;
     const track = this.microphone.track;
     if (track) track.enabled = !muted;
+    if (this.pass && this.onAir) this.keepPass({ ...this.pass, muted });
     this.changed();
   }
 

@@ -1,6 +1,8 @@
 /** What the studio says about the sound, the connection and the machine. */
 
 import { clock } from "../format.js";
+import { store } from "../store.js";
+import { silenced } from "./rescue.js";
 import { strengthName } from "./strength.js";
 
 /** @typedef {import("./publisher.js").Publisher} Publisher */
@@ -31,7 +33,8 @@ export function levelWords(publisher) {
   return LEVELS[publisher.meter.verdict()];
 }
 
-/** @typedef {{ what: string, remedy: string, action: "" | "microphone" | "end" | "recording" }} Notice */
+/** @typedef {"microphone" | "end" | "resume" | "seen"} Action */
+/** @typedef {{ what: string, remedy: string, actions: Action[], calm?: boolean }} Notice */
 
 /**
  * The one thing that a person in the studio should know now, the worst first.
@@ -40,20 +43,47 @@ export function levelWords(publisher) {
  * @returns {Notice | null}
  */
 export function notice(publisher, elsewhere) {
-  const { microphone, state, stream } = publisher;
-  if (state === "reconnecting") {
-    const remedy = publisher.problem || "Keep talking or wait: the stream goes on as soon as the network is back.";
-    return { what: `Connection lost. Trying again (${publisher.attempts})…`, remedy, action: "" };
+  const { state, stream } = publisher;
+  if (state === "reconnecting") return reconnectingNotice(publisher);
+  const heard = microphoneNotice(publisher);
+  if (heard) return heard;
+  if (state === "idle" && elsewhere) return elsewhereNotice(publisher, elsewhere);
+  if (publisher.problem) return { what: "You are not live.", remedy: publisher.problem, actions: [] };
+  if (!stream || !publisher.onAir) return null;
+  if (store.events.closing) return { what: "The server is about to start again.", remedy: "Keep talking: the stream goes on by itself in a moment.", actions: [] };
+  return onAirNotice(stream) ?? beganAnewNotice(publisher);
+}
+
+/** @param {Publisher} publisher @returns {Notice} */
+function reconnectingNotice({ line, stream }) {
+  const waited = (Date.now() - (line.lostAt || Date.now())) / 1000;
+  if (store.events.closing) {
+    return { what: `The server is starting again. Waiting for it (${clock(waited)})…`, remedy: "Keep talking or wait: the same stream goes on as soon as it is back.", actions: [] };
   }
+  const what = `Connection lost. Trying again (${line.attempts})…`;
+  const open = store.config?.reconnect_s ?? 30;
+  const left = (stream && store.away(stream.id)?.left) || open - waited;
+  if (line.problem) return { what, remedy: line.problem, actions: [] };
+  if (left > 0) return { what, remedy: `Keep talking or wait: the stream goes on as soon as the network is back. It stays open for another ${clock(left)}.`, actions: [] };
+  return { what, remedy: `It has been away for ${clock(waited)}. If the stream is over by the time it is back, a new one begins.`, actions: [] };
+}
+
+/** @param {Publisher} publisher @returns {Notice | null} */
+function microphoneNotice({ microphone, onAir }) {
+  const silence = onAir ? " Listeners hear silence." : "";
   if (microphone.trouble) {
     const { what, remedy, code } = microphone.trouble;
-    const hopeless = code === "insecure" || code === "unsupported";
-    return { what, remedy, action: hopeless ? "" : "microphone" };
+    return { what: what + silence, remedy, actions: code === "insecure" || code === "unsupported" ? [] : ["microphone"] };
   }
-  if (publisher.problem) return { what: "You are not live.", remedy: publisher.problem, action: "" };
-  if (stream && publisher.onAir) return onAirNotice(stream);
-  if (elsewhere && state === "idle") return elsewhereNotice(elsewhere);
-  return null;
+  if (!silenced(microphone)) return null;
+  return { what: `Your system has switched the microphone off.${silence}`, remedy: "A call or another program may have it. The sound comes back by itself.", actions: ["microphone"] };
+}
+
+/** @param {Publisher} publisher @returns {Notice | null} */
+function beganAnewNotice({ before }) {
+  if (!before) return null;
+  const kept = before.recording.id ? "its recording is kept, and " : "";
+  return { what: "You are live again, in a new stream.", remedy: `The one before was over by then: ${kept}a new one has begun.`, actions: ["seen"], calm: true };
 }
 
 /** @param {import("../types.js").Stream} stream @returns {Notice | null} */
@@ -61,19 +91,25 @@ function onAirNotice(stream) {
   const { denoise, recording } = stream;
   if (denoise.mode === "active" && denoise.state !== "ok") {
     const what = denoise.state === "starting" ? "Noise removal is starting; until then listeners hear the original." : "Noise removal is resting; listeners hear the original.";
-    return { what, remedy: denoise.detail || "It comes back by itself.", action: "" };
+    return { what, remedy: denoise.detail || "It comes back by itself.", actions: [] };
   }
-  if (recording.detail && recording.on) return { what: "The disk is nearly full.", remedy: recording.detail, action: "" };
-  if (recording.detail) return { what: "The recording has stopped; the stream goes on.", remedy: recording.detail, action: "" };
+  if (recording.detail && recording.on) return { what: "The disk is nearly full.", remedy: recording.detail, actions: [] };
+  if (recording.detail) return { what: "The recording has stopped; the stream goes on.", remedy: recording.detail, actions: [] };
   return null;
 }
 
-/** @param {import("../types.js").Stream} stream @returns {Notice} */
-function elsewhereNotice(stream) {
-  if (stream.state === "reconnecting") {
-    return { what: "You were live until a moment ago.", remedy: "Press Go live to go on with the same stream, or end it.", action: "end" };
+/** @param {Publisher} publisher @param {import("../types.js").Stream} stream @returns {Notice} */
+function elsewhereNotice({ problem, resumable }, stream) {
+  const away = store.away(stream.id);
+  const left = away && away.left > 0 ? ` It stays open for another ${clock(away.left)}.` : "";
+  if (resumable?.id === stream.id) {
+    const what = away ? "You were live until a moment ago." : "Your stream is still on the air.";
+    return { what: problem || what, remedy: `Go on with the stream here, or end it.${left}`, actions: ["resume", "end"] };
   }
-  return { what: "Your channel is live from another window or program.", remedy: "Stop it there, or end it here, before you go live.", action: "end" };
+  if (stream.state === "reconnecting") {
+    return { what: "You were live until a moment ago.", remedy: `Press Go live to go on with the same stream, or end it.${left}`, actions: ["end"] };
+  }
+  return { what: problem || "Your channel is live from another window or program.", remedy: "Stop it there, or end it here, before you go live.", actions: ["end"] };
 }
 
 /** @param {import("../types.js").Stream} stream @returns {{ what: string, remedy: string }} */

@@ -91,24 +91,9 @@ function sceneWords(channel, stream, here) {
   return { lead, facts: "" };
 }
 
-/** Since when the host is away, as this page saw it. */
-class Away {
-  constructor() {
-    this.since = 0;
-  }
-
-  /** @param {Stream | null} stream @returns {string} "0:12" */
-  time(stream) {
-    if (stream?.state !== "reconnecting") this.since = 0;
-    else if (!this.since) this.since = performance.now();
-    return clock(this.since ? (performance.now() - this.since) / 1000 : 0);
-  }
-}
-
 /** @param {Channel} channel */
 function troubleNote(channel) {
   const note = banner("listen-notice");
-  const away = new Away();
   const link = h("a", { class: "btn", data: { testid: "to-recording" } }, icon("play", 20), "Hear the recording");
   let asked = "";
   let ready = false;
@@ -129,11 +114,11 @@ function troubleNote(channel) {
     /** @param {Stream | null} stream @param {boolean} here */
     show(stream, here) {
       const host = stream?.host ?? channel.host;
-      const waited = away.time(stream);
       const listener = here ? player.listener : null;
-      if (listener?.state === "retrying") note.show(`Connection lost. Trying again (${listener.attempts})…`, "The sound comes back by itself.");
+      if (listener?.state === "retrying") note.show(...lostWords(listener));
       else if (listener?.state === "refused") note.show("This channel cannot be heard.", listener.problem);
-      else if (stream?.state === "reconnecting") note.show(`${host} lost connection. Waiting for ${host} to come back (${waited}).`, "The sound comes back by itself.");
+      else if (store.events.closing) note.show("The server is starting again.", "The sound comes back by itself.");
+      else if (stream?.state === "reconnecting") note.show(...awayWords(host, stream.id));
       else if (stream?.state === "live") degraded(note, stream);
       else if (stream?.state === "ended") {
         void look(stream);
@@ -141,6 +126,20 @@ function troubleNote(channel) {
       } else note.show(`${host} is not live yet.`, here && player.wanted ? "This page starts by itself as soon as that changes." : "", [], true);
     },
   };
+}
+
+/** @param {import("../whep.js").Listener} listener @returns {[string, string]} */
+function lostWords({ attempts, lostAt }) {
+  const waited = clock((Date.now() - (lostAt || Date.now())) / 1000);
+  if (store.events.closing) return [`The server is starting again. Waiting for it (${waited})…`, "The sound comes back by itself."];
+  return [`Connection lost. Trying again (${attempts})…`, `Away for ${waited}. The sound comes back by itself.`];
+}
+
+/** @param {string} host @param {string} id @returns {[string, string]} */
+function awayWords(host, id) {
+  const { waited, left } = store.away(id) ?? { waited: 0, left: 0 };
+  const open = left > 0 ? ` The stream stays open for another ${clock(left)}.` : "";
+  return [`${host} lost connection. Waiting for ${host} to come back (${clock(waited)}).`, `The sound comes back by itself.${open}`];
 }
 
 /** @param {ReturnType<typeof banner>} note @param {Stream} stream */

@@ -81,7 +81,9 @@ function connection() {
 /** The note that tells what is wrong, and the card that says how the last broadcast went. */
 function notices() {
   const trouble = banner("studio-notice");
-  const retry = button("retry-microphone", "Try again", "again", { on: { click: () => void publisher.microphone.open() } });
+  const microphone = button("retry-microphone", "Try again", "again", { on: { click: () => void publisher.microphone.open() } });
+  const resume = h("button", { type: "button", class: "btn first", data: { testid: "resume" }, on: { click: () => void publisher.start() } }, icon("mic", 20), "Go on with the stream");
+  const seen = h("button", { type: "button", class: "btn", on: { click: () => publisher.seen() } }, "All right");
   const end = h("button", { type: "button", class: "btn", data: { testid: "end-elsewhere" } }, "End it");
   const ended = h("section", { class: "card done", role: "status", hidden: true, data: { testid: "ended" } });
   let shownEnd = "";
@@ -108,7 +110,8 @@ function notices() {
     ended,
     show() {
       const now = notice(publisher, elsewhere());
-      if (now) trouble.show(now.what, now.remedy, now.action === "microphone" ? [retry] : now.action === "end" ? [end] : []);
+      const buttons = { microphone, resume, end, seen };
+      if (now) trouble.show(now.what, now.remedy, now.actions.map((action) => buttons[action]), now.calm);
       else trouble.hide();
       void showEnd();
     },
