@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,14 +11,12 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from server.accounts import Action, Actor, Resource, authorise
-from server.errors import ClearcastError, InvalidRequest, TooLarge, UnsupportedType
+from server.errors import InvalidRequest, UnsupportedType
 from server.web.services import SERVICES, Services
 
 SDP_LIMIT = 64 * 1024
 """Bytes of a session description or of a fragment of one."""
 
-BODY_TIMEOUT = 30.0
-"""Seconds that a body may take to come."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -153,7 +150,7 @@ async def _read(route: Route, call: Call) -> None:
     assert route.accepts is not None
     if call.request.content_type != route.accepts:
         raise UnsupportedType(f"The body must be {route.accepts}.")
-    body = await read_body(call.request, route.limit or call.services.settings.max_body_kb * 1024)
+    body = await call.services.bodies.read(call.request, route.limit or call.services.settings.max_body_kb * 1024)
     if route.accepts.startswith("audio/"):
         call.data = body
         return
@@ -168,29 +165,6 @@ async def _read(route: Route, call: Call) -> None:
     except (ValueError, RecursionError):
         raise InvalidRequest("The body is not valid JSON.", code="invalid-json") from None
     call.checked_body = _checked(route.body, values)
-
-
-async def read_body(request: web.Request, limit: int) -> bytes:
-    """The whole body.
-
-    Raises TooLarge as soon as it is known to be over `limit` bytes, InvalidRequest when it cannot be unpacked,
-    ClearcastError "too-slow" when it does not come.
-    """
-    message = f"The body is larger than {limit // 1024} kB."
-    if (request.content_length or 0) > limit:
-        raise TooLarge(message)
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > limit:
-                    raise TooLarge(message)
-    except TimeoutError:
-        raise ClearcastError(f"The body did not come within {BODY_TIMEOUT:.0f} seconds.", code="too-slow") from None
-    except web.RequestPayloadError:
-        raise InvalidRequest("The body is not what its Content-Encoding says.") from None
-    return bytes(body)
 
 
 def _checked(model: type[BaseModel], values: Any) -> BaseModel:

@@ -21,6 +21,7 @@ from server.rooms.messages import ListenGrant, PeerAnswer, PublishGrant, StreamC
 from server.store.records import Channel
 from server.store.store import Store
 from server.web.allowance import Allowance
+from server.web.body import BodyRoom
 
 MAX_SOCKETS = 2000
 SOCKETS = Queue(
@@ -98,6 +99,8 @@ class Services:
     """Signs the addresses of WHIP and WHEP sessions; sessions end with the process, and so does it."""
     sound_checks: Allowance = field(default_factory=lambda: Allowance(12, 60.0))
     """Sound checks a minute, by address."""
+    bodies: BodyRoom = field(default_factory=BodyRoom)
+    """What is being uploaded."""
     actor: Actor = field(default_factory=local_actor)
     """Everybody, until there are accounts."""
     channels: dict[str, Channel] = field(default_factory=dict)

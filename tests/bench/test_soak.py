@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
-from server.bench.soak import Usage, missing, parse, quantile, slope
+from server.bench.soak import Usage, drops, missing, parse, quantile, slope
+from server.queues import QUEUES, Policy, Queue
 from tests.bench.test_live import once_in_three
 
 
@@ -30,6 +32,18 @@ x_seconds_bucket{le="+Inf"} 200.0
     assert quantile({}, {'x_seconds_bucket{le="+Inf"}': 3.0, 'x_seconds_bucket{le="1"}': 0.0}, "x_seconds", 0.5) == 1.0
 
 
+def test_what_queues_dropped_is_read_as_the_server_tells_it() -> None:
+    queues = [Queue(f"test_{policy}", 1, policy, holds="", drop="") for policy in (Policy.OLDEST, Policy.FORGET)]
+    try:
+        before = parse(generate_latest().decode())
+        for queue in queues:
+            queue.dropped += 3
+        assert drops(before, parse(generate_latest().decode())) == {"test_oldest": 3}
+    finally:
+        for queue in queues:
+            del QUEUES[queue.name]
+
+
 def test_packets_that_went_missing_are_counted() -> None:
     assert missing([[500, 10, 509], [498, 10, 509]], expected=500) == 2
     assert missing([[0, None, 0]], expected=500) == 400  # whoever heard nothing at all
@@ -48,4 +62,6 @@ def says_what_it_saw(result: dict[str, Any]) -> None:
     assert result["hops_clean"] + result["hops_late"] > 500
     assert result["events"] > 10
     assert result["idle_descriptors"][1] <= result["idle_descriptors"][0]
-    assert set(result["holds"]) == {"memory", "hops", "descriptors_and_threads", "packets", "let_go"}
+    assert set(result["holds"]) == {
+        *("memory", "hops", "hops_in_time", "queues", "descriptors_and_threads", "packets", "let_go")
+    }

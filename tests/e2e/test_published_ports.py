@@ -32,8 +32,10 @@ table ip published {{
 }}
 """
 
-# `ip netns exec` has made a mount namespace already; this one folder stays writable, as a volume does.
+# `ip netns exec` has made a mount namespace already; this one folder stays writable, as a volume does. The user is that
+# of the image, without any right of root's.
 READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,bind,ro / && shift && ! touch /here 2>&- && exec "$@"'
+NOBODY = ("setpriv", "--reuid=10001", "--regid=10001", "--clear-groups", "--no-new-privs", "--bounding-set=-all")
 
 
 class Net:
@@ -109,7 +111,7 @@ async def publish_by_rules(net: Net) -> None:
     nft = shutil.which("nft")
     if nft is None:
         pytest.skip("nft is not installed (apt-get install nftables)")
-    setting = await net.run("router", "sysctl", "-qw", "net.ipv4.ip_forward=1")
+    setting = await net.run("router", "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
     await setting.communicate()
     rules = await net.run("router", nft, RULES)
     said, _ = await rules.communicate()
@@ -117,13 +119,26 @@ async def publish_by_rules(net: Net) -> None:
         pytest.skip(f"this kernel does not translate addresses: {said.decode().strip()}")
 
 
+async def as_nobody(folder: Path) -> tuple[str, ...]:
+    """What a command begins with to run as the user of the image; nothing where that user cannot read this Python."""
+    for path in (folder, *folder.parents[:2]):  # of pytest's own, closed to others
+        path.chmod(0o755)
+    os.chown(folder, 10001, 10001)
+    trial = [*NOBODY, sys.executable, "-c", "import server.app"]
+    if not shutil.which("setpriv"):
+        return ()
+    tried = await asyncio.create_subprocess_exec(*trial, stderr=subprocess.DEVNULL)
+    return NOBODY if await tried.wait() == 0 else ()
+
+
 @pytest.mark.parametrize("publish", [publish_by_program, publish_by_rules])
 @pytest.mark.timeout(300)
 async def test_audio_goes_both_ways_through_one_tcp_and_one_udp_port(net: Net, tmp_path: Path, publish: object) -> None:
     assert callable(publish)
     await publish(net)
+    user = await as_nobody(tmp_path)
     server = await net.run(
-        *("server", "sh", "-c", READ_ONLY, "sh", str(tmp_path), sys.executable, "-m", "server", "serve"),
+        *("server", "sh", "-c", READ_ONLY, "sh", str(tmp_path), *user, sys.executable, "-m", "server", "serve"),
         CLEARCAST_DATA_DIR=str(tmp_path / "data"),
         CLEARCAST_HOST="0.0.0.0",
         CLEARCAST_ICE_UDP_PORT="8189",

@@ -18,7 +18,7 @@ from server import app
 from server.accounts.gate import RULES, Actor, Role, Rule
 from server.app import Server
 from server.errors import ClearcastError, InvalidRequest, Unavailable
-from server.web import binding, docs, problems, routing
+from server.web import binding, body, docs, problems
 from server.web.openapi import document
 from server.web.routing import Route
 from server.web.server import ROUTES
@@ -256,13 +256,39 @@ async def test_more_connections_than_there_is_room_for_are_turned_away(
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routing, "BODY_TIMEOUT", 0.1)
+    monkeypatch.setattr(body, "BODY_TIMEOUT", 0.1)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(NEW_CHANNEL + b"Host: localhost\r\nContent-Length: 50\r\n\r\n{")
     async with asyncio.timeout(30):
         assert b" 408 " in await reader.readline()
         writer.write(b" " * 49)  # what comes later is read and thrown away
         assert b'"code": "too-slow"' in await reader.read()
+    writer.close()
+
+
+async def test_all_bodies_together_have_a_limit(server: Server) -> None:
+    server.services.bodies = body.BodyRoom(most=100_000)
+    before = body.BODIES.dropped
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(NEW_CHANNEL + b"Host: localhost\r\nContent-Length: 90000\r\n\r\n" + b" " * 80_000)
+    async with asyncio.timeout(30):
+        while server.services.bodies.held < 80_000:
+            await asyncio.sleep(0.01)
+    async with aiohttp.ClientSession(server.url) as http:
+        async with http.post(
+            "/api/v1/channels", data=b" " * 30_000, headers={"Content-Type": "application/json"}
+        ) as response:
+            assert (response.status, response.headers["Retry-After"]) == (503, "5")
+            assert (await response.json())["code"] == "too-many-uploads"
+        assert body.BODIES.dropped == before + 1
+        async with asyncio.timeout(30):
+            writer.write(b" " * 10_000)
+            assert b" 400 " in await reader.readline()  # read whole, and no JSON
+            async with http.post(
+                "/api/v1/channels", data=b" " * 30_000, headers={"Content-Type": "application/json"}
+            ) as response:
+                assert response.status == 400
+    assert server.services.bodies.held == 0
     writer.close()
 
 
