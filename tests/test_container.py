@@ -104,7 +104,7 @@ def healthy(**variables: str) -> int:
     command = json.loads(line.partition("CMD ")[2])
     assert command[0] == "python"
     asked = [sys.executable, *command[1:]]
-    return subprocess.run(asked, env={"PYTHONPATH": str(ROOT), **variables}, timeout=20, check=False).returncode
+    return subprocess.run(asked, env={"PYTHONPATH": str(ROOT), **variables}, timeout=120, check=False).returncode
 
 
 @pytest.mark.parametrize("self_signed", [False, True])
