@@ -36,6 +36,8 @@ LOOK_S = 0.05
 LOOK_MOST_S = 2 * LOOK_S
 SERVER = str(Path(__file__).parents[1] / "server") + os.sep
 TESTS = str(Path(__file__).parent) + os.sep
+AT_START = {"load_settings", "upgrade", "static_dir"}
+"""Functions of `server/` that look at files once, before anybody is there to wait."""
 HARMLESS_CALLERS = ("linecache.py", "tokenize.py", "traceback.py", "<frozen importlib")
 """Printing a traceback and importing read files on behalf of whoever caused them."""
 
@@ -43,6 +45,8 @@ WAITING: list[tuple[Any, str]] = [
     (time, "sleep"),
     (os, "fsync"),
     (os, "fdatasync"),
+    *((os, name) for name in ("stat", "lstat", "listdir", "scandir", "mkdir", "open", "statvfs", "truncate")),
+    *((os, name) for name in ("link", "remove", "rename", "replace", "rmdir", "symlink", "unlink", "utime")),
     (socket, "getaddrinfo"),
     (socket, "gethostbyname"),
     (sqlite3, "connect"),
@@ -112,7 +116,7 @@ def _reporting(call: Callable[..., Any], name: str) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if asyncio._get_running_loop() is not None:
             culprit = _server_line(sys._getframe(1))
-            if culprit and not _device(args):
+            if culprit and not _device(args) and not _starting(sys._getframe(1)):
                 watch.calls.append(f"{name}() from {culprit}")
         return call(*args, **kwargs)
 
@@ -121,6 +125,15 @@ def _reporting(call: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 def _device(args: tuple[Any, ...]) -> bool:
     return bool(args) and isinstance(args[0], str | Path) and str(args[0]).startswith(("/proc/", "/sys/", "/dev/"))
+
+
+def _starting(frame: FrameType | None) -> bool:
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name in AT_START and code.co_filename.startswith(SERVER):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _server_line(frame: FrameType | None) -> str | None:

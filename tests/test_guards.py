@@ -32,7 +32,8 @@ async def test_waiting_in_server_code_on_the_loop_is_noticed(tmp_path: Path) -> 
     _server_code(WRITE)["work"](tmp_path / "file")
     with (tmp_path / "file").open() as file:
         _server_code(SYNC)["work"](file.fileno())
-    assert [call.split("()")[0] for call in guards.watch.calls] == ["sleep", "open", "fsync"]
+    _server_code("def work(path):\n    path.exists()\n")["work"](tmp_path)
+    assert [call.split("()")[0] for call in guards.watch.calls] == ["sleep", "open", "fsync", "stat"]
     assert "server/__init__.py:3 (work)" in guards.watch.calls[0]
 
 

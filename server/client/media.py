@@ -131,10 +131,10 @@ class OggWriter:
 
 
 def _opened(path: Path) -> av.container.InputContainer:
-    if not path.exists():
-        raise NotFound(f"There is no file {path}.")
     try:
         return av.open(str(path))
+    except FileNotFoundError:
+        raise NotFound(f"There is no file {path}.") from None
     except (FFmpegError, OSError) as error:
         raise MediaError(f"{path} is not an audio file: {error.strerror}.") from error
 
