@@ -30,18 +30,22 @@ _PATTERNS = (
     (re.compile(r"(bearer\s+)[\w.~+/=-]+", re.IGNORECASE), rf"\1{HIDDEN}"),
     (
         re.compile(
-            r"([\w-]*(?:password|passwd|secret|token|credential|api[_-]?key|cookie)[\w-]*[\"']?\s*[=:]\s*[\"']?)"
+            r"((?:password|passwd|secret|token|credential|api[_-]?key|cookie)[\w-]{0,40}+[\"']?+\s*+[=:]\s*+[\"']?+)"
             r"[^\s\"',;&}]+",
             re.IGNORECASE,
         ),
         rf"\1{HIDDEN}",
     ),
-    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), HIDDEN),
+    (re.compile(r"(?<![\w-])eyJ[\w-]++\.[\w-]++\.[\w-]*+"), HIDDEN),
     # Thirty-two random bytes, as tokens are made of them here.
     (re.compile(r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[\w-]{43}(?![\w-])"), HIDDEN),
     (re.compile(r"(/wh[ie]p/[^/\s\"']+/)[\w.~-]{8,}"), rf"\1{HIDDEN}"),
 )
-"""What looks like a secret, whoever wrote it: keys, passwords in addresses, tokens, SDP, addresses of sessions."""
+"""What looks like a secret, whoever wrote it: keys, passwords in addresses, tokens, SDP, addresses of sessions.
+
+Strangers write what is logged, and lines are masked on the event loop: no pattern may take more than a little time for
+each character, whatever the text.
+"""
 
 
 class Masker:

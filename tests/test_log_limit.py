@@ -55,6 +55,8 @@ def written(limit: RateLimit) -> Iterator[Written]:
     yield handler
     root.removeHandler(handler)
     root.setLevel(level)
+    if limit._timer is not None:
+        limit._timer.cancel()
 
 
 def test_the_same_again_and_again_is_counted_and_told_once(written: Written, limit: RateLimit, clock: Hours) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+import time
 
 import pytest
 
@@ -94,3 +95,48 @@ def test_tokens_as_they_are_made_are_known() -> None:
         token = secrets.token_urlsafe(32)
         if any(map(str.isdigit, token)):  # all but one in three thousand
             assert token not in Masker().text(f"resume with {token}, please")
+
+
+EVIL = (
+    "a",
+    "token",
+    "secret-",
+    "password=",
+    "eyJ-",
+    "eyJa.",
+    "aB3",
+    "://",
+    "://a:",
+    "v=0\r\na=b",
+    "v=0\\n",
+    "/whip/",
+    "/whip/a/",
+)
+EVIL += (
+    "-----BEGIN ",
+    "-----BEGIN PRIVATE KEY-----",
+    "bearer ",
+    "authorization:",
+    "ice-pwd:",
+    "ice-ufrag ",
+    "cookie: ",
+    "\\r\\n",
+)
+
+
+@pytest.mark.parametrize("piece", EVIL)
+def test_a_text_four_times_as_long_takes_no_more_than_about_four_times_as_long(piece: str) -> None:
+    masker = Masker()
+
+    def spent(length: int) -> float:
+        text = (piece * length)[:length]
+        best = float("inf")
+        for _ in range(3):
+            began = time.thread_time()
+            masker.text(text)
+            best = min(best, time.thread_time() - began)
+        return best
+
+    short, long = spent(5_000), spent(20_000)
+    assert long < 9 * short + 0.005  # sixteen times where it is quadratic
+    assert long < 0.25
