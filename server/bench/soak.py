@@ -14,9 +14,10 @@ import itertools
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +56,26 @@ class Usage:
 
 @dataclass
 class Watched:
-    """A process that is looked at every second."""
+    """A process that is looked at every second; `successor` finds the one that takes its place."""
 
     pid: int
+    successor: Callable[[], int | None] = lambda: None
     seen: list[Usage] = field(default_factory=list)
+    first: int = 0
+    """Of the readings, the first of the process that runs now."""
 
     def look(self) -> None:
-        """Take a reading. Raises OSError when the process has ended."""
+        """Take a reading. Raises OSError when the process has ended for good."""
+        try:
+            self._look()
+        except (FileNotFoundError, ProcessLookupError):
+            pid = self.successor()
+            if pid is None:
+                raise
+            if pid != self.pid:
+                self.pid, self.first = pid, len(self.seen)
+
+    def _look(self) -> None:
         status = dict(
             line.split(":", 1) for line in Path(f"/proc/{self.pid}/status").read_text().splitlines() if ":" in line
         )
@@ -71,7 +85,7 @@ class Watched:
 
     def figures(self, name: str, settled: float) -> dict[str, Any]:
         """What the readings from the moment `settled` on say."""
-        late = [usage for usage in self.seen if usage.at >= settled] or self.seen[-1:]
+        late = [usage for usage in self.seen[self.first :] if usage.at >= settled] or self.seen[-1:]
         first, last = late[0], late[-1]
         return {
             f"{name}_mb": [first.memory_mb, last.memory_mb],
@@ -260,10 +274,11 @@ async def measure(minutes: float, listeners: int) -> dict[str, Any]:
 
 async def _soak(server: LocalServer, receivers: ReceiverProcess, minutes: float) -> dict[str, Any]:
     await asyncio.sleep(2.0)
-    worker = await asyncio.to_thread(worker_of, server.process.pid)
+    successor = partial(worker_of, server.process.pid)
+    worker = await asyncio.to_thread(successor)
     watched = {"server": Watched(server.process.pid)}
-    if worker is not None:
-        watched["worker"] = Watched(worker)
+    if worker is not None:  # a worker that is started again while nothing runs has no successor for a moment
+        watched["worker"] = Watched(worker, lambda: successor() or worker)
     before = await metrics(server)
     await receivers.ask(reset=True)
     began = time.monotonic()

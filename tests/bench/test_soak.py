@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
 
-from server.bench.soak import Usage, drops, missing, parse, quantile, slope
+from server.bench.soak import Usage, Watched, drops, missing, parse, quantile, slope
 from server.queues import QUEUES, Policy, Queue
 from tests.bench.test_live import once_in_three
 
@@ -16,6 +17,21 @@ def test_growth_is_the_slope_of_a_straight_line() -> None:
     readings = [Usage(1000.0 + second, 150.0 + 2.5 * second / 60, 30, 10) for second in range(120)]
     assert slope(readings) == pytest.approx(2.5)
     assert slope(readings[:2]) is None
+
+
+def test_a_worker_that_was_started_again_is_followed() -> None:
+    with subprocess.Popen(["sleep", "60"]) as first, subprocess.Popen(["sleep", "60"]) as second:
+        watched = Watched(first.pid, lambda: second.pid)
+        watched.look()
+        first.kill()
+        first.wait()
+        watched.look()
+        watched.look()
+        second.kill()
+    assert (watched.pid, watched.first, len(watched.seen)) == (second.pid, 1, 2)
+    assert watched.figures("worker", 0.0)["worker_threads"] == [1, 1]
+    with pytest.raises(FileNotFoundError):
+        Watched(first.pid).look()
 
 
 def test_quantiles_come_from_what_was_counted_in_between() -> None:
