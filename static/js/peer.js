@@ -3,6 +3,7 @@
  */
 
 import { ApiError, request } from "./api.js";
+import { withOpus } from "./sdp.js";
 
 const GATHER_MS = 1000;
 const ANSWER_MS = 5000;
@@ -83,10 +84,12 @@ const RESUME_TOKEN = "Clearcast-Resume-Token";
  * @param {string} url
  * @param {AbortSignal} signal
  * @param {string | null} [token] of the stream that is to go on
+ * @param {string} [opus] what the offer says of Opus beside the browser's own
  * @returns {Promise<Session>} fails with an `ApiError`
  */
-export async function connect(connection, url, signal, token = null) {
-  await connection.setLocalDescription(await connection.createOffer());
+export async function connect(connection, url, signal, token = null, opus = "") {
+  const { sdp } = await connection.createOffer();
+  await connection.setLocalDescription({ type: "offer", sdp: withOpus(sdp ?? "", opus) });
   await gathered(connection);
   const complete = connection.iceGatheringState === "complete";
   const headers = { "Content-Type": "application/sdp", Accept: "application/sdp", ...(token ? { [RESUME_TOKEN]: token } : {}) };

@@ -2,7 +2,7 @@
  * What the server sends, as types. Nothing here runs.
  *
  * @typedef {"connecting" | "live" | "reconnecting" | "ended"} StreamState
- * @typedef {"absent" | "active" | "bypassed"} DenoiseMode
+ * @typedef {"absent" | "active" | "bypassed" | "music"} DenoiseMode
  * @typedef {"ok" | "starting" | "degraded" | "off"} DenoiseState
  * @typedef {"off" | "starting" | "ready" | "degraded"} MachineState
  * @typedef {"recording" | "finishing" | "ready" | "failed" | "recovered"} RecordingState

@@ -73,7 +73,7 @@ export class Listener extends Emitter {
       this.changed();
     };
     try {
-      this.session = await connect(connection, this.url, signal);
+      this.session = await connect(connection, this.url, signal, null, "stereo=1");
       await stands(connection, signal);
     } catch (error) {
       connection.close();

@@ -2,10 +2,12 @@
 
 import { connect, leave, stands } from "./peer.js";
 
+const MUSIC = "stereo=1;sprop-stereo=1;maxaveragebitrate=256000";
+
 /**
  * @typedef {object} PublishOptions
  * @property {string} title empty: the server names the stream
- * @property {"active" | "bypassed" | "absent"} denoise
+ * @property {"active" | "bypassed" | "absent" | "music"} denoise
  * @property {boolean} record
  * @property {number} strength 0 to 1
  * @property {boolean} postFilter
@@ -34,14 +36,15 @@ export function whipUrl(slug, options) {
  * @param {RTCIceServer[]} iceServers
  * @param {string | null} token of the stream that is to go on
  * @param {AbortSignal} signal
+ * @param {boolean} music whether it is to be sent in stereo at a high rate
  * @returns {Promise<Link>} through which sound can flow; fails with an `ApiError`
  */
-export async function publish(url, track, iceServers, token, signal) {
+export async function publish(url, track, iceServers, token, signal, music) {
   const connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
   const { sender } = connection.addTransceiver(track, { direction: "sendonly", streams: [new MediaStream([track])] });
   let session;
   try {
-    session = await connect(connection, url, signal, token);
+    session = await connect(connection, url, signal, token, music ? MUSIC : "");
     await stands(connection, signal);
     return { session, sender };
   } catch (error) {

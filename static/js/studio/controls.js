@@ -23,7 +23,6 @@ function microphoneChoice(publisher) {
       wrap.hidden = !open;
       attempt.hidden = open;
       attempt.disabled = microphone.unavailable() !== null || microphone.opening;
-      options.element.hidden = !open;
       options.show();
       const list = microphone.devices.map(({ deviceId, label }, at) => ({ deviceId, label: label || `Microphone ${at + 1}` }));
       const key = JSON.stringify([list, microphone.current]);
@@ -51,6 +50,7 @@ function processingChoice(publisher) {
   return {
     element,
     show() {
+      element.hidden = microphone.stream === null || publisher.music;
       gain.set(microphone.processing.gain);
       echo.set(microphone.processing.echo);
       leftover.show();

@@ -62,6 +62,8 @@ export class Microphone extends Emitter {
     this.chosen = recall("microphone", "");
     /** @type {Processing} */
     this.processing = recall("processing", { gain: true, echo: false });
+    /** Whether it hears music: two channels, and the browser changes nothing. */
+    this.music = false;
     /** Whether the server takes the noise out: then the browser must not. */
     this.serverDenoises = true;
     /** @type {Trouble | null} */
@@ -100,10 +102,10 @@ export class Microphone extends Emitter {
   constraints() {
     return {
       ...(this.chosen ? { deviceId: { ideal: this.chosen } } : {}),
-      channelCount: 1,
-      noiseSuppression: !this.serverDenoises,
-      autoGainControl: this.processing.gain,
-      echoCancellation: this.processing.echo,
+      channelCount: this.music ? 2 : 1,
+      noiseSuppression: !this.music && !this.serverDenoises,
+      autoGainControl: !this.music && this.processing.gain,
+      echoCancellation: !this.music && this.processing.echo,
     };
   }
 
@@ -192,6 +194,12 @@ export class Microphone extends Emitter {
   async process(change) {
     this.processing = { ...this.processing, ...change };
     remember("processing", this.processing);
+    return this.stream ? this.open() : null;
+  }
+
+  /** @param {boolean} music @returns {Promise<MediaStreamTrack | null>} the new track, null when closed */
+  async play(music) {
+    this.music = music;
     return this.stream ? this.open() : null;
   }
 }

@@ -42,6 +42,9 @@ export class Publisher extends Emitter {
     this.muted = false;
     this.title = "";
     this.denoise = recall("denoise", true);
+    /** Whether the next stream is music: stereo, and nothing taken out. */
+    this.wantsMusic = recall("music", false);
+    this.microphone.music = this.wantsMusic;
     /** @type {boolean | null} null: as the server does by default */
     this.record = recall("record", null);
     /** How much of the noise goes, as this browser remembers it. @type {{ strength?: number, postFilter?: boolean }} */
@@ -71,6 +74,11 @@ export class Publisher extends Emitter {
 
   get onAir() {
     return this.state === "live" || this.state === "reconnecting";
+  }
+
+  /** @returns {boolean} fixed for as long as one is live */
+  get music() {
+    return this.onAir && this.stream ? this.stream.denoise.mode === "music" : this.wantsMusic;
   }
 
   get recording() {
@@ -137,12 +145,12 @@ export class Publisher extends Emitter {
     if (!me) throw new ApiError(0, "not-ready", "The page is not ready yet. Try again in a moment.");
     const url = whipUrl(me.channel, {
       title: this.title,
-      denoise: this.denoise ? "active" : "bypassed",
+      denoise: this.music ? "music" : this.denoise ? "active" : "bypassed",
       record: this.recording,
       strength: this.strength,
       postFilter: this.postFilter,
     });
-    const link = await publish(url, this.sending, store.config?.ice_servers ?? [], this.pass?.token ?? null, signal);
+    const link = await publish(url, this.sending, store.config?.ice_servers ?? [], this.pass?.token ?? null, signal, this.music);
     await this.arrived(link.session);
     if (link.sender.track !== this.sending) await link.sender.replaceTrack(this.sending);
     return link;
@@ -316,6 +324,14 @@ export class Publisher extends Emitter {
     const told = this.change({ denoise: on ? "active" : "bypassed" });
     this.changed();
     await told;
+  }
+
+  /** @param {boolean} on whether what comes is music; before going live */
+  async setMusic(on) {
+    this.wantsMusic = on;
+    remember("music", on);
+    this.changed();
+    await this.microphone.play(on);
   }
 
   /** @param {boolean} on */

@@ -21,9 +21,11 @@ function noise(publisher) {
   const slider = strengthSlider(publisher, "strength", () => denoiseWords(publisher, store.config).on);
   const ends = h("div", { class: "ends", "aria-hidden": "true" }, h("span", null, "keep some room"), h("span", null, "only the voice"));
   const text = h("p", { class: "sub", data: { testid: "denoise-words" } });
+  const element = h("div", null, h("h2", null, h("span", { id: "denoise-words" }, "Take the noise out"), control.element), slider.element, ends, text);
   return {
-    element: h("div", null, h("h2", null, h("span", { id: "denoise-words" }, "Take the noise out"), control.element), slider.element, ends, text),
+    element,
     show() {
+      element.hidden = publisher.music;
       const state = denoiseWords(publisher, store.config);
       control.set(state.on, state.enabled);
       slider.show();
@@ -34,8 +36,18 @@ function noise(publisher) {
 }
 
 /** @param {Publisher} publisher */
+function music(publisher) {
+  const control = toggle("music", "music-words", (on) => report(publisher.setMusic(on)));
+  const text = h("p", { class: "sub" }, "Stereo, at a high rate, and nothing is taken out.");
+  return {
+    element: h("div", null, h("h2", null, h("span", { id: "music-words" }, "Music"), control.element), text),
+    show: () => control.set(publisher.music, publisher.state === "idle"),
+  };
+}
+
+/** @param {Publisher} publisher */
 export function soundChoice(publisher) {
-  const parts = [noise(publisher)];
+  const parts = [noise(publisher), music(publisher)];
   return {
     element: h("div", { class: "sound before-air" }, ...parts.map((part) => part.element)),
     show: () => parts.forEach((part) => part.show()),
@@ -50,7 +62,7 @@ export function leftoverOption(publisher) {
     element,
     show() {
       const engine = publisher.stream?.denoise.engine ?? store.config?.denoise.engine ?? "";
-      element.hidden = !engine.startsWith("DeepFilterNet");
+      element.hidden = publisher.music || !engine.startsWith("DeepFilterNet");
       control.set(publisher.postFilter, denoiseWords(publisher, store.config).on);
     },
   };

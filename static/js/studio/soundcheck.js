@@ -206,6 +206,7 @@ export function soundCheck(publisher) {
   }
 
   function show() {
+    element.hidden = publisher.music;
     const off = store.config?.denoise.state === "off";
     if (publisher.state !== "idle" && check.busy) check.stop();
     if (publisher.state !== "idle") for (const { player } of [raw, clean]) player.pause();

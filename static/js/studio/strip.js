@@ -49,6 +49,7 @@ function follow(publisher, history) {
 
 /** @param {Publisher} publisher @param {History} history @returns {string} what the denoiser does, in words */
 function effect(publisher, history) {
+  if (publisher.music) return "";
   if (publisher.stream?.denoise.mode !== "active") return "The noise stays in";
   const pairs = history.latest(200);
   const taken = takenOut(pairs);
@@ -81,7 +82,8 @@ export function strip(publisher) {
   const control = toggle("denoise-live", "denoise-live-words", (on) => void publisher.setDenoise(on).catch((error) => toast(words(error))));
   const slider = strengthSlider(publisher, "strength-live", () => denoiseWords(publisher, store.config).on);
   const denoise = h("div", { class: "cause" }, h("span", { id: "denoise-live-words" }, "Take the noise out"), control.element, slider.element);
-  const head = h("div", { class: "hd" }, h("h2", { class: "desk" }, "The last 20 seconds"), taken, h("span", { class: "grow desk" }), denoise);
+  const music = h("span", { class: "sub", data: { testid: "music-live" } }, "Music: stereo, and nothing is taken out");
+  const head = h("div", { class: "hd" }, h("h2", { class: "desk" }, "The last 20 seconds"), taken, h("span", { class: "grow desk" }), denoise, music);
   const marks = ["20 s ago", "15", "10", "5"].map((text) => h("span", null, text));
   const axis = h("div", { class: "axis", "aria-hidden": "true" }, marks, h("b", null, "now"));
   const lanes = h("div", { class: "lanes" }, came.label, came.canvas, went.label, went.canvas, axis);
@@ -92,6 +94,8 @@ export function strip(publisher) {
     show() {
       following.show();
       const { on, enabled, text } = denoiseWords(publisher, store.config);
+      denoise.hidden = publisher.music;
+      music.hidden = !publisher.music;
       control.set(on, enabled);
       slider.show();
       control.element.title = text;

@@ -127,7 +127,7 @@ export function endedWords(stream) {
  */
 export function denoiseWords(publisher, config) {
   const mode = publisher.stream?.denoise.mode;
-  if (mode === "absent" || config?.denoise.state === "off") {
+  if (mode === "absent" || mode === "music" || config?.denoise.state === "off") {
     return { text: config?.denoise.detail || "Off on this server. The operator can switch it on in the settings.", enabled: false, on: false };
   }
   const wanted = publisher.changes.pending("denoise") ?? mode;

@@ -49,7 +49,7 @@ function card(stream, first) {
 /** @param {Stream} stream @returns {string} */
 export function facts(stream) {
   const { mode, state } = stream.denoise;
-  const noise = mode !== "active" ? "The original sound" : state === "ok" ? "Without the noise" : "The original sound for now";
+  const noise = mode === "music" ? "Music in stereo" : mode !== "active" ? "The original sound" : state === "ok" ? "Without the noise" : "The original sound for now";
   return `${noise} · ${stream.recording.on ? "being recorded" : "not recorded"}`;
 }
 

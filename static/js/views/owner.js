@@ -24,7 +24,7 @@ export function noiseSwitch(atServer) {
     element,
     /** @param {import("../types.js").Stream | null} stream */
     show(stream) {
-      const able = atServer && stream !== null && stream.you_own && stream.state === "live" && stream.denoise.mode !== "absent";
+      const able = atServer && stream !== null && stream.you_own && stream.state === "live" && !["absent", "music"].includes(stream.denoise.mode);
       element.hidden = !able;
       if (!stream) return;
       id = stream.id;
