@@ -30,7 +30,7 @@ from server.process import allow_many_files, keep_files_private, raise_priority
 from server.recordings.files import RecordingFolders
 from server.recordings.journal import Journal
 from server.recordings.library import Library
-from server.recordings.recover import Recovered, recover
+from server.recordings.recover import Recovered, may_go_on, recover
 from server.rooms.cleaning import Cleaner
 from server.rooms.host import MediaHost
 from server.rooms.messages import Levels, MediaEvent
@@ -42,6 +42,7 @@ from server.store.store import Store
 from server.web import tls
 from server.web.announce import Announcer
 from server.web.binding import Door, bind
+from server.web.handlers.events import announce_closing
 from server.web.middleware import is_loopback
 from server.web.server import make_app
 from server.web.services import Services
@@ -66,6 +67,8 @@ class Server:
     def __init__(self, settings: Settings, *, self_signed: bool = False, denoise: DenoiseService | None = None) -> None:
         self.settings = settings
         self.recovered = Recovered()
+        self.waiting = 0
+        """Streams of an earlier run whose publishers it waited for when it started."""
         self.pair: tls.Pair | None = None
         self.self_signed = self_signed
         self._denoise = denoise
@@ -91,7 +94,7 @@ class Server:
             raise
 
     async def close(self) -> None:
-        """Streams ended, recordings closed, everything let go."""
+        """Everybody told, streams and recordings left for the next run to go on with, everything let go."""
         await self._stack.aclose()
 
     async def _start(self) -> None:
@@ -125,7 +128,7 @@ class Server:
         self._listening = await loop.create_server(Door(self._runner.server), sock=self._socket, ssl=context)
 
     async def _stop_serving(self) -> None:
-        # After the media host and the journal: pages hear that their streams have ended before they are cut off.
+        # After the media host and the journal: pages hear that their streams wait before they are cut off.
         if self._listening is not None:
             self._listening.close()
         if self._runner is not None:
@@ -164,14 +167,19 @@ class Server:
             secure=secure,
         )
         announcer = Announcer(services)
-        self.recovered = await recover(store, library, channel)
+        left = [stream for stream in await media.left() if await may_go_on(store, stream.id, stream.channel_id)]
+        self.recovered = await recover(store, library, channel, {stream.id for stream in left})
         await library.purge(datetime.now(UTC))
         journal.start()
         self._stack.push_async_callback(library.close)
         self._stack.push_async_callback(journal.close)
         self._stack.push_async_callback(media.close)
+        self._stack.push_async_callback(announce_closing, services)
+        self._stack.callback(media.drain)
         self._stack.callback(denoise.subscribe(announcer.denoiser))
         await media.start()
+        await media.restore(left)
+        self.waiting = len(left)
         return services
 
     async def _tls(self) -> ssl.SSLContext | None:
@@ -335,7 +343,7 @@ async def _serve(server: Server, stop: asyncio.Event) -> int:
     await server.start()
     await asyncio.to_thread(greet, server)
     await stop.wait()
-    say("Ending streams and closing recordings …")
+    say("Closing; streams and recordings go on when the server is back within five minutes …")
     await server.close()
     return 0
 
@@ -358,6 +366,10 @@ def greet(server: Server) -> None:
     if found.recordings or found.failed:
         lost = f", {found.failed} could not be saved" if found.failed else ""
         say(f"  recovered         {found.recordings} recordings of an earlier run{lost}")
+    if server.waiting:
+        say(
+            f"  waiting           {server.waiting} streams, {settings.reconnect_s} s, for their publishers to come back"
+        )
 
 
 def network_names(host: str, known: list[str]) -> list[str]:

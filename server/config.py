@@ -221,6 +221,11 @@ class Settings(BaseSettings):
         return Path.home() / ".cache" / "clearcast"
 
     @property
+    def streams_dir(self) -> Path:
+        """One small file for each live stream."""
+        return self.data_dir / "streams"
+
+    @property
     def recordings_dir(self) -> Path:
         return self.data_dir / "recordings"
 

@@ -20,16 +20,17 @@ from server.rtc.publish import ReceivedAudio, ReceivedPacket
 class ManualClock:
     """Time that a test moves on."""
 
-    def __init__(self, samples: int = 1_000_000) -> None:
+    def __init__(self, samples: int = 1_000_000, wall: datetime = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)) -> None:
         self._samples = samples
         self._origin = samples
+        self._began = wall
 
     def samples(self) -> int:
         return self._samples
 
     def wall(self) -> datetime:
         passed = (self._samples - self._origin) / SAMPLE_RATE
-        return datetime(2026, 11, 3, 12, 0, tzinfo=UTC) + timedelta(seconds=passed)
+        return self._began + timedelta(seconds=passed)
 
     def advance(self, samples: int) -> int:
         self._samples += samples

@@ -70,6 +70,24 @@ class OggOpusWriter:
         self._granule = 0
         self._sequence = 0
 
+    @classmethod
+    def resumed(cls, info: OggInfo) -> OggOpusWriter:
+        """Goes on after the last whole page of a file that `scan` has found open; there is no second `header()`.
+
+        Raises OggError where the headers are not whole or the stream has its last page.
+        """
+        if not info.complete_headers or info.closed:
+            raise OggError("There is nothing to go on with in this file.")
+        writer = cls(info.pre_skip, info.serial, channels=info.channels)
+        writer._granule = info.last_granule
+        writer._sequence = info.last_sequence + 1
+        return writer
+
+    @property
+    def position(self) -> int:
+        """Samples of all packets given so far, what players skip included."""
+        return self._granule
+
     @property
     def duration(self) -> int:
         """Samples that a player would play of everything given so far, pending packets included."""

@@ -26,6 +26,8 @@ from server.errors import ClearcastError, DiskFull
 IDLE_S = 90.0
 """Without audio for so long, after some was heard, listening ends."""
 POLL_S = 2.0
+RECONNECT_S = 60.0
+"""How long `publish` tries to get back to a server: longer than one takes to start anew and wait."""
 
 Told = Callable[[float], None]
 Result = TypeVar("Result")
@@ -52,6 +54,7 @@ def publish(options: argparse.Namespace) -> int:
                 verify=not options.insecure,
                 started=started,
                 progress=lambda done: bar.update(row, completed=done),
+                told=bar.console.print,
             )
         )
     Console(stderr=True).print(f"Sent {seconds:.1f} s.")
@@ -107,8 +110,12 @@ async def publish_file(
     verify: bool = True,
     started: Callable[[Publication], None] | None = None,
     progress: Told | None = None,
+    told: Callable[[str], None] = lambda line: None,
 ) -> float:
-    """Publish an audio file in real time; the seconds sent. `channel` None is one's own."""
+    """Publish an audio file in real time; the seconds sent. `channel` None is one's own.
+
+    A connection that is lost is taken up again within `RECONNECT_S`, and the file goes on where it was.
+    """
     slug = channel or await own_channel(server, token, verify)
     return await publish_blocks(
         f"{server.rstrip('/')}/whip/{quote(slug, safe='')}",
@@ -120,6 +127,8 @@ async def publish_file(
         verify=verify,
         started=started,
         progress=progress,
+        patience=RECONNECT_S,
+        told=told,
     )
 
 

@@ -35,7 +35,18 @@ class Connection:
     def stream_id(self) -> str | None:
         return self._session.stream_id if self._session else None
 
-    async def open(self, url: str, token: str | None, query: Mapping[str, str], verify: bool = True) -> None:
+    @property
+    def resume_token(self) -> str | None:
+        return self._session.resume_token if self._session else None
+
+    async def open(
+        self,
+        url: str,
+        token: str | None,
+        query: Mapping[str, str],
+        verify: bool = True,
+        resume_token: str | None = None,
+    ) -> None:
         """Offer, wait for the answer and for the connection.
 
         Raises the server's error, Unavailable when it cannot be reached or no media gets through.
@@ -43,7 +54,7 @@ class Connection:
         peer = self._peer
         try:
             await peer.setLocalDescription(await peer.createOffer())
-            self._session = await Session.open(url, peer.localDescription.sdp, token, query, verify)
+            self._session = await Session.open(url, peer.localDescription.sdp, token, query, verify, resume_token)
             try:
                 await peer.setRemoteDescription(RTCSessionDescription(self._session.answer, "answer"))
             except (ValueError, AssertionError, KeyError, AttributeError, InternalError, OperationError) as error:
@@ -61,6 +72,15 @@ class Connection:
         try:
             if session is not None:
                 await session.close()
+        finally:
+            await self._peer.close()
+
+    async def abandon(self) -> None:
+        """End the connection without a word to the server; safe to call twice."""
+        session, self._session = self._session, None
+        try:
+            if session is not None:
+                await session.abandon()
         finally:
             await self._peer.close()
 

@@ -15,6 +15,7 @@ from server.errors import ClearcastError, Unavailable
 
 TIMEOUT_S = 30.0
 MAX_ANSWER_BYTES = 64 * 1024
+RESUME_TOKEN = "Clearcast-Resume-Token"  # noqa: S105 - the name of a header
 
 
 def _kinds() -> dict[str, type[ClearcastError]]:
@@ -52,28 +53,35 @@ class Session:
     """A session that a server has opened for us.
 
     Start it with `Session.open`; `close` deletes it. `answer` is the server's SDP, `location` its absolute address,
-    `stream_id` the stream (None when the server is not Clearcast or there is none yet).
+    `stream_id` the stream (None when the server is not Clearcast or there is none yet), `resume_token` what takes that
+    over later.
     """
 
-    def __init__(self, http: aiohttp.ClientSession, answer: str, location: str, stream_id: str | None) -> None:
+    def __init__(self, http: aiohttp.ClientSession, answer: str, location: str, headers: Mapping[str, str]) -> None:
         self.answer = answer
         self.location = location
-        self.stream_id = stream_id
+        self.stream_id = headers.get("Clearcast-Stream")
+        self.resume_token = headers.get(RESUME_TOKEN)
         self._http = http
 
     @classmethod
     async def open(
-        cls, url: str, offer: str, token: str | None, query: Mapping[str, str], verify: bool = True
+        cls,
+        url: str,
+        offer: str,
+        token: str | None,
+        query: Mapping[str, str],
+        verify: bool = True,
+        resume_token: str | None = None,
     ) -> Session:
         """Post `offer` to `url`.
 
         Raises the server's own error as the ClearcastError of its code, Unavailable when nobody answers.
         """
         http = http_session(token, verify)
+        headers = {"Content-Type": "application/sdp"} | ({RESUME_TOKEN: resume_token} if resume_token else {})
         try:
-            async with http.post(
-                url, data=offer.encode(), params=query, headers={"Content-Type": "application/sdp"}
-            ) as response:
+            async with http.post(url, data=offer.encode(), params=query, headers=headers) as response:
                 if response.status != 201:
                     raise await _error(url, response)
                 location = response.headers.get("Location")
@@ -81,13 +89,17 @@ class Session:
                     raise Unavailable(f"{url} opened a session without saying where: it is no WHIP or WHEP server.")
                 answer = (await response.content.read(MAX_ANSWER_BYTES)).decode("utf-8", "replace")
                 where = urljoin(str(response.url), location)
-                return cls(http, answer, where, response.headers.get("Clearcast-Stream"))
+                return cls(http, answer, where, response.headers)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             await http.close()
             raise _unreachable(url, error) from error
         except BaseException:
             await http.close()
             raise
+
+    async def abandon(self) -> None:
+        """Let go without a word: the server notices by itself."""
+        await self._http.close()
 
     async def close(self) -> None:
         """Tell the server that it is over; a server that is gone already is no error."""

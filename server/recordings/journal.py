@@ -10,7 +10,7 @@ from server.errors import ClearcastError, NotFound, Unavailable
 from server.log import get_logger
 from server.queues import Policy, Queue
 from server.recordings.library import Library
-from server.rooms.messages import MediaEvent, StreamInfo, StreamState
+from server.rooms.messages import SERVER_STOPPED, MediaEvent, StreamInfo, StreamState
 from server.store.records import Recording, RecordingState, StoredStream
 from server.store.store import Store
 
@@ -189,7 +189,8 @@ class Journal:
                 await self._store.change_recording(recording_id, **values, detail=HELD)
                 return
             await self._store.change_recording(recording_id, **values)
-            self._library.finish(recording_id)
+            cut_off = stream.end_reason == SERVER_STOPPED
+            self._library.finish(recording_id, RecordingState.RECOVERED if cut_off else RecordingState.READY)
 
     async def _begin(self, stream: StreamInfo, recording_id: str) -> None:
         try:

@@ -43,16 +43,16 @@ class Library:
             raise NotFound("There is no such recording.", code="unknown-recording")
         return recording
 
-    def finish(self, recording_id: str) -> None:
-        """Close what the recorder left, measure it and draw its peaks; in the background."""
-        task = asyncio.create_task(self._finish(recording_id), name=f"finish {recording_id}")
+    def finish(self, recording_id: str, good: RecordingState = RecordingState.READY) -> None:
+        """Close what the recorder left, measure it and draw its peaks; in the background. `good`: see `settle`."""
+        task = asyncio.create_task(self._finish(recording_id, good), name=f"finish {recording_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _finish(self, recording_id: str) -> None:
+    async def _finish(self, recording_id: str, good: RecordingState) -> None:
         async with self._one_at_a_time:
             try:
-                recording = await self.settle(recording_id, RecordingState.READY)
+                recording = await self.settle(recording_id, good)
                 if recording.state == RecordingState.FINISHING:
                     log.error("recording not finished", recording=recording_id, error=recording.detail)
                     self._announce("recording_updated", recording)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,12 +11,12 @@ from server.clock import SAMPLE_RATE
 from server.errors import NotFound
 from server.log import get_logger
 from server.recordings.library import Library
+from server.rooms.messages import SERVER_STOPPED, StreamState
 from server.store.records import Channel, Recording, RecordingState, StoredStream
 from server.store.store import Store
 
 log = get_logger(__name__)
 
-STOPPED = "server stopped"
 _DONE = {RecordingState.READY, RecordingState.RECOVERED, RecordingState.FAILED}
 
 
@@ -27,14 +28,31 @@ class Recovered:
     failed: int = 0
 
 
-async def recover(store: Store, library: Library, default: Channel) -> Recovered:
-    """Close every recording that was never finished and end every stream that was live.
+async def may_go_on(store: Store, stream_id: str, channel_id: str) -> bool:
+    """Whether a stream that an earlier run of the server left live is, by all that is known, not over."""
+    try:
+        await store.channel(channel_id)
+    except NotFound:
+        return False
+    recording = await _known(store, stream_id)
+    if recording is not None and (recording.state in _DONE or recording.deleted_at is not None):
+        return False
+    try:
+        return (await store.stream(stream_id)).state != StreamState.ENDED
+    except NotFound:
+        return True
+
+
+async def recover(store: Store, library: Library, default: Channel, waiting: Collection[str] = ()) -> Recovered:
+    """Close every recording that was never finished and end every stream that was live, but for those in `waiting`.
 
     Works without the rows too: a folder that the database does not know is entered again, on `default` when its
     channel is unknown.
     """
     found = Recovered()
     for recording_id in await asyncio.to_thread(lambda: list(library.files.ids())):
+        if recording_id in waiting:
+            continue
         recording = await _known(store, recording_id)
         if recording is not None and recording.state in _DONE:
             continue
@@ -46,12 +64,12 @@ async def recover(store: Store, library: Library, default: Channel) -> Recovered
         said = "recording lost" if failed else "recording recovered"
         log.warning(said, recording=recording_id, detail=settled.detail)
     for recording in await store.unfinished_recordings():
-        if await asyncio.to_thread(library.files.exists, recording.id):
+        if recording.id in waiting or await asyncio.to_thread(library.files.exists, recording.id):
             continue
         gone = "Its files are not there any more."
         await store.change_recording(recording.id, state=RecordingState.FAILED.value, detail=gone)
         found = replace(found, failed=found.failed + 1)
-    await _end_streams(store)
+    await _end_streams(store, waiting)
     return found
 
 
@@ -78,7 +96,7 @@ async def _enter(store: Store, library: Library, recording_id: str, default: Cha
             state="ended",
             started_at=started_at,
             ended_at=written_at,
-            end_reason=STOPPED,
+            end_reason=SERVER_STOPPED,
             recorded=True,
         )
         await store.save_stream(stream)
@@ -104,9 +122,13 @@ async def _channel(store: Store, channel_id: str, default: Channel) -> Channel:
         return default
 
 
-async def _end_streams(store: Store) -> None:
+async def _end_streams(store: Store, waiting: Collection[str]) -> None:
     for stream in await store.unfinished_streams():
+        if stream.id in waiting:
+            continue
         recording = await _known(store, stream.id)
         length = max(stream.length, recording.length if recording is not None else 0)
         ended_at = stream.started_at + timedelta(seconds=length / SAMPLE_RATE)
-        await store.save_stream(replace(stream, state="ended", ended_at=ended_at, end_reason=STOPPED, length=length))
+        await store.save_stream(
+            replace(stream, state="ended", ended_at=ended_at, end_reason=SERVER_STOPPED, length=length)
+        )

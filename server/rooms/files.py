@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from server import metrics
-from server.audio.ogg import OggOpusWriter
+from server.audio.ogg import OggError, OggOpusWriter, scan
 from server.audio.opus import packet_duration
 from server.audio.toc import silence_packets
 from server.clock import PACKET, SAMPLE_RATE
@@ -25,6 +25,12 @@ PAGE = 20 * PACKET
 
 SILENCE_PAGE = 50
 """Silence packets on one page (1 s) where a long stretch of missing time is filled."""
+
+LAST_LINE = 64 * 1024
+"""Bytes at the end of the event log in which its last line begins."""
+
+HEADERS = 100
+"""Bytes of a file that holds its headers and nothing else; what is shorter was cut off before any audio."""
 
 FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
@@ -40,6 +46,8 @@ class RecordingPlan:
     raw: bool
     """Whether the audio before denoising is kept too."""
     channels: int = 1
+    begun: bool = False
+    """Whether an earlier run of the server has begun it."""
 
 
 def describe(stream: StreamInfo, plan: RecordingPlan) -> dict[str, Any]:
@@ -118,15 +126,18 @@ class OpusFile:
     """
 
     def __init__(self, path: Path, plan: RecordingPlan) -> None:
-        self._ogg = OggOpusWriter(pre_skip=plan.pre_skip, serial=secrets.randbits(32), channels=plan.channels)
+        left = _left_open(path)
+        self._ogg = left or OggOpusWriter(pre_skip=plan.pre_skip, serial=secrets.randbits(32), channels=plan.channels)
         self._channels = plan.channels
         self._file = AppendFile(path)
-        self.position = 0
+        self._new = None if left is not None else path
+        self.position = self._ogg.position
+        if left is not None:
+            return
         try:
             self._file.append(self._ogg.header())
         except OSError:
-            self._file.close()
-            path.unlink(missing_ok=True)  # nothing was recorded yet: a later attempt starts afresh
+            self.give_up()  # a later attempt starts afresh
             raise
 
     def write(self, packets: list[tuple[int, bytes]]) -> None:
@@ -153,8 +164,14 @@ class OpusFile:
             self._file.close()
 
     def abandon(self) -> None:
-        """Let go of the file as it is."""
+        """Let go of the file as it is: whole up to its last page, and open for whoever goes on with it."""
         self._file.close()
+
+    def give_up(self) -> None:
+        """Let go of the file; one in which nothing was recorded yet goes away."""
+        self._file.close()
+        if self._new is not None:
+            self._new.unlink(missing_ok=True)
 
     def _add(self, packet: bytes) -> None:
         duration = packet_duration(packet)
@@ -177,6 +194,41 @@ class OpusFile:
             self._add(packet)
         pages.append(self._ogg.page())
         self._file.append(b"".join(pages))
+
+
+def _left_open(path: Path) -> OggOpusWriter | None:
+    """The writer of a file that an earlier run of the server was cut off in, at the end of its last whole page.
+
+    None where there is none, or nothing was recorded in it. Raises OSError (EILSEQ) where it cannot be gone on with.
+    """
+    try:
+        with path.open("r+b") as file:
+            info = scan(file)
+            if info.packets == 0 and not info.closed:
+                file.truncate(0)
+                return None
+            writer = OggOpusWriter.resumed(info)
+            file.truncate(info.valid_bytes)
+            os.fdatasync(file.fileno())
+            return writer
+    except FileNotFoundError:
+        return None
+    except OggError as error:
+        if path.stat().st_size <= HEADERS:
+            path.write_bytes(b"")
+            return None
+        raise OSError(errno.EILSEQ, error.message) from error
+
+
+def _cut_torn_line(path: Path) -> None:
+    """A line that a crash cut off would swallow the next one."""
+    with path.open("a+b") as file:
+        end = file.tell()
+        file.seek(max(0, end - LAST_LINE))
+        tail = file.read()
+        whole = tail.rfind(b"\n") + 1
+        if whole < len(tail):
+            file.truncate(end - len(tail) + whole)
 
 
 class RecordingFiles:
@@ -209,13 +261,16 @@ class RecordingFiles:
             if packets:
                 file.write(packets)
 
-    def close(self, batch: Batch) -> None:
-        """Write the last batch and close every file with its true duration; nothing where nothing was opened."""
+    def close(self, batch: Batch, last: bool = True) -> None:
+        """Write the last batch and close every file with its true duration; nothing where nothing was opened.
+
+        Where it is not the `last` of the stream, the files are left as they are, for a later run to go on with.
+        """
         if not self._files:
             return
         try:
             self.write(batch)
-            while self._files:
+            while last and self._files:
                 self._files.pop(0).close()
         finally:
             for file in self._files:
@@ -238,11 +293,11 @@ class RecordingFiles:
         try:
             for name in ("clean.opus", "raw.opus") if self._plan.raw else ("clean.opus",):
                 opened.append(OpusFile(folder / name, self._plan))
+            _cut_torn_line(folder / "events.jsonl")
             self._events = AppendFile(folder / "events.jsonl")
         except OSError:
             for file in opened:
-                file.abandon()
-                (folder / "clean.opus").unlink(missing_ok=True)
+                file.give_up()
             raise
         self._files = opened
         _sync_folder(folder)
@@ -258,20 +313,28 @@ class RecordingFiles:
         draft.replace(target)
 
 
+_KEPT = "What was recorded so far is kept; the stream goes on."
+_FULL = f"the disk is full. {_KEPT}"
+_FORBIDDEN = "the server may not write to the folder of recordings. The stream goes on."
+_GONE = "the folder of recordings is gone. The stream goes on."
+_REASONS = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EROFS: "the folder of recordings is read-only. The stream goes on.",
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+    errno.ENOENT: _GONE,
+    errno.ENOTDIR: _GONE,
+    errno.EILSEQ: f"the file is damaged and cannot be gone on with. {_KEPT}",
+}
+
+
 def explain(error: Exception) -> str:
     """Why a recording stopped, for the person who made it."""
     if isinstance(error, DiskFull):
         return error.message
     code = error.errno if isinstance(error, OSError) else None
-    if code in (errno.ENOSPC, errno.EDQUOT):
-        return "Recording stopped: the disk is full. What was recorded so far is kept; the stream goes on."
-    if code == errno.EROFS:
-        return "Recording stopped: the folder of recordings is read-only. The stream goes on."
-    if code in (errno.EACCES, errno.EPERM):
-        return "Recording stopped: the server may not write to the folder of recordings. The stream goes on."
-    if code in (errno.ENOENT, errno.ENOTDIR):
-        return "Recording stopped: the folder of recordings is gone. The stream goes on."
-    return "Recording stopped: the disk reports an error. What was recorded so far is kept; the stream goes on."
+    return f"Recording stopped: {_REASONS.get(code or 0, f'the disk reports an error. {_KEPT}')}"
 
 
 def _sync_folder(path: Path) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 from server.audio.opus import library_version
 from server.clock import Clock
@@ -23,8 +24,9 @@ from server.rooms.background import Background
 from server.rooms.disk import DiskWatch
 from server.rooms.encode import EncodeQueue
 from server.rooms.health import count_states
-from server.rooms.limits import RETRY_AFTER, denoiser_full, too_many_streams
+from server.rooms.limits import check_denoiser, closing, too_many_streams
 from server.rooms.messages import (
+    SHUTDOWN,
     DenoiseMode,
     Levels,
     ListenGrant,
@@ -36,6 +38,7 @@ from server.rooms.messages import (
     StreamState,
 )
 from server.rooms.peers import Peer, PeerFactory, ReceivedAudio, ReceivedPacket, RtcPeers
+from server.rooms.saved import SavedStream, Shelf
 from server.rooms.stream import FAILED, Stream
 from server.rooms.surroundings import Publisher, Surroundings
 from server.rooms.ticker import Ticker
@@ -72,6 +75,7 @@ class MediaHost:
         self._peers = peers or RtcPeers(settings, clock)
         self._encoding = EncodeQueue()
         self._disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="recorder")
+        self._shelf = Shelf(settings.streams_dir, self._disk)
         self._room = DiskWatch(settings.recordings_dir, settings.disk_reserve_mb, self._disk, self._room_changed)
         self._ticker = Ticker(clock, self.tick)
         self._streams: dict[str, Stream] = {}
@@ -92,6 +96,7 @@ class MediaHost:
             levels=self._tell_levels,
             over=self._end,
             replaced=self._replaced,
+            keep=self._shelf.put,
         )
         self._offers = itertools.count()
         self._opening = 0
@@ -111,13 +116,35 @@ class MediaHost:
         self._room.start()
         self._ticker.start()
 
-    async def close(self) -> None:
-        """End every stream, close recordings and connections; returns when all is on the disk."""
+    async def left(self) -> list[SavedStream]:
+        """The streams that an earlier run of the server was in the middle of, and that may go on."""
+        return await asyncio.to_thread(self._shelf.left, self._clock.wall(), self._settings.recordings_dir)
+
+    async def restore(self, streams: Sequence[SavedStream]) -> None:
+        """Wait for the publishers of these streams of an earlier run; all others of them are over."""
+        await asyncio.to_thread(self._shelf.clear, [stream.id for stream in streams])
+        for left in streams:
+            stream = self._streams[left.id] = Stream(left.grant, self._audience.channel(left.channel_id), self._around)
+            stream.wait(left)
+
+    def drain(self) -> None:
+        """Nobody publishes or listens anew from now on; whoever does so already goes on."""
         self._closing = True
+
+    async def close(self) -> None:
+        """Let go of everybody, leave every stream and its recording so that the next run can go on with them.
+
+        Returns when all is on the disk.
+        """
+        self.drain()
         for stream in list(self._streams.values()):
-            self._end(stream, "shutdown")
+            if stream.state is StreamState.CONNECTING:
+                self._end(stream, SHUTDOWN)
+            else:
+                self._suspend(stream)
         self._audience.close()
         await self._background.settle()
+        await self._shelf.settle()
         await self._room.stop()
         self._ticker.stop()
         await self._encoding.close()
@@ -204,22 +231,16 @@ class MediaHost:
 
     def _check_publish(self, publisher: Publisher, grant: PublishGrant) -> None:
         if self._closing:
-            raise Unavailable("The server is going down.", retry_after=RETRY_AFTER)
+            raise closing()
         clean_title(grant.title)
         stream = self._stream_on(grant.channel_id)
         if stream is not None:
             stream.check(publisher, grant, self._clock.samples())
         elif len(self._streams) + self._opening >= self._settings.max_streams:
             raise too_many_streams()
-        elif self._denoiser_full(grant):
-            raise denoiser_full()
-
-    def _denoiser_full(self, grant: PublishGrant) -> bool:
-        limit = self._denoise.limit
-        if not grant.denoise.denoises or limit is None or self._settings.denoise == "off":
-            return False
-        denoised = sum(stream.denoised for stream in self._streams.values())
-        return denoised + self._opening_denoised >= max(1, limit)
+        elif grant.denoise.denoises and self._settings.denoise != "off":
+            denoised = sum(stream.denoised for stream in self._streams.values())
+            check_denoiser(self._denoise.limit, denoised + self._opening_denoised)
 
     def _is_music(self, grant: PublishGrant) -> bool:
         """Whether packets are to be passed on as they come; a stream that goes on goes on as it began."""
@@ -234,7 +255,8 @@ class MediaHost:
             stream = Stream(grant, self._audience.channel(grant.channel_id), self._around)
             self._streams[stream.id] = stream
         stream.attach(publisher, self._clock.samples())
-        self._publishers = {key: held for key, held in self._publishers.items() if not _superseded(held, stream)}
+        for held in [held for held in self._publishers.values() if held.stream is stream and not stream.seats(held)]:
+            del self._publishers[held.peer_id]
         self._publishers[publisher.peer_id] = publisher
         if new:
             self._emit(MediaEvent("stream_state", stream.info))
@@ -274,7 +296,7 @@ class MediaHost:
         Raises Unavailable when the channel has as many listeners as it may, InvalidOffer.
         """
         if self._closing:
-            raise Unavailable("The server is going down.", retry_after=RETRY_AFTER)
+            raise closing()
         peer_id, peer = await self._audience.admit(offer, grant)
         stream = self._stream_on(grant.channel_id)
         return PeerAnswer(peer_id, peer.answer, stream.id if stream is not None else None)
@@ -323,15 +345,26 @@ class MediaHost:
             return
         for publisher in stream.end(reason):
             self._close_peer(publisher.peer)
+        self._shelf.remove(stream.id)
+        self._let_go(stream, stream.finish())
+
+    def _suspend(self, stream: Stream) -> None:
+        del self._streams[stream.id]
+        for publisher in stream.suspend():
+            self._close_peer(publisher.peer)
+        self._let_go(stream, stream.put_away())
+
+    def _let_go(self, stream: Stream, last_work: Coroutine[Any, Any, None]) -> None:
+        """Nothing comes or goes any more; what is left to do is done in the background."""
         self._forget_publishers(stream)
         self._encoding.flush()
         self._audience.forget_empty(stream.channel)
         self._ending[stream.id] = stream
-        self._background.spawn(self._finish(stream))
+        self._background.spawn(self._finish(stream, last_work))
 
-    async def _finish(self, stream: Stream) -> None:
+    async def _finish(self, stream: Stream, last_work: Coroutine[Any, Any, None]) -> None:
         try:
-            await stream.finish()
+            await last_work
         finally:
             del self._ending[stream.id]
 
@@ -362,8 +395,3 @@ class MediaHost:
             self._emit(MediaEvent(kind, stage="denoise", detail=status.detail))
         for stream in list(self._streams.values()):
             stream.denoiser_changed()
-
-
-def _superseded(held: Publisher, stream: Stream) -> bool:
-    """Whether a connection belonged to the stream and another goes on with it."""
-    return held.stream is stream and not stream.seats(held)

@@ -14,6 +14,8 @@ from server.speech.denoise import DenoiseMode
 
 __all__ = [
     "MAX_TITLE",
+    "SERVER_STOPPED",
+    "SHUTDOWN",
     "DenoiseInfo",
     "DenoiseMode",
     "Levels",
@@ -30,6 +32,13 @@ __all__ = [
 
 MAX_TITLE = 200
 """Characters of a stream's title."""
+
+
+SHUTDOWN = "shutdown"
+"""Why a stream ended: the server was stopped in good order, and its publisher did not come back to the next run."""
+
+SERVER_STOPPED = "server stopped"
+"""The same, of a server that was cut off."""
 
 
 class StreamState(StrEnum):

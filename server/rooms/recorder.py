@@ -77,7 +77,7 @@ class Recorder:
         WAITING.measure(self, Recorder.waiting)
         RAW.measure(self, Recorder.waiting_raw)
         self.on = False
-        self.exists = False
+        self.exists = plan.begun
         """Whether anything was ever recorded."""
         self.detail = ""
         """Why it stopped by itself, or soon will; else empty."""
@@ -157,8 +157,11 @@ class Recorder:
         if self._files is not None:
             self._queue.meta = self._meta()
 
-    async def close(self) -> None:
-        """Close the files with their true duration; returns when they are on the disk, or after 10 s."""
+    async def close(self, last: bool = True) -> None:
+        """Close the files with their true duration; returns when they are on the disk, or after 10 s.
+
+        Where it is not the `last` of the stream they are left so that a later run of the server goes on with them.
+        """
         self.on = False
         if self._files is None:
             return
@@ -170,7 +173,7 @@ class Recorder:
                     await asyncio.sleep(0)
                 batch, self._queue = self._take(), Batch()
                 batch.meta = self._meta()
-                await asyncio.get_running_loop().run_in_executor(self._executor, files.close, batch)
+                await asyncio.get_running_loop().run_in_executor(self._executor, files.close, batch, last)
         except TimeoutError:
             self.held = True
             log.warning("the disk is too slow to close a recording", folder=str(self._plan.folder))
@@ -210,7 +213,7 @@ class Recorder:
 
     def _fail(self, detail: str, position: int) -> None:
         self.on = False
-        self.exists = self._files is not None and self._files.opened
+        self.exists = self._plan.begun or (self._files is not None and self._files.opened)
         self._events.add("recording_failed", position, detail=detail)
         WAITING.dropped += self.waiting()
         self._queue = Batch()

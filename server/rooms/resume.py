@@ -7,6 +7,7 @@ import hmac
 import secrets
 from collections.abc import Callable, Sequence
 
+from server.errors import ChannelLive, Conflict, ResumeRefused
 from server.rooms.surroundings import Publisher
 
 TOKENS = 8
@@ -35,6 +36,17 @@ class ResumeTokens:
             self._token = secrets.token_urlsafe(32)
             self._hashes = [*self._hashes, _hash(self._token)][-TOKENS:]
         return self._token
+
+    def check(self, token: str | None, *, mine: bool, free: bool) -> None:
+        """Whether somebody may go on with the stream: with a `token`, else where nobody else sends (`free`).
+
+        `mine`: whether the stream is theirs at all. Raises ResumeRefused, ChannelLive.
+        """
+        if token is not None:
+            if not mine or not self.accept(token):
+                raise ResumeRefused("Another stream is live on this channel: this resume token does not belong to it.")
+        elif not mine or not free:
+            raise ChannelLive("Somebody is live on this channel.")
 
     def accept(self, token: str) -> bool:
         """Whether this token was given out for the stream."""
@@ -65,6 +77,11 @@ class Seat:
     def newest(self) -> int:
         """The number of the newest of them, -1 for none."""
         return max((held.number for held in (self.current, self.following) if held is not None), default=-1)
+
+    def check(self, publisher: Publisher) -> None:
+        """Raises Conflict "replaced" where a newer connection has come first."""
+        if publisher.number < self.newest:
+            raise Conflict("A newer connection of yours goes on with the stream.", code="replaced")
 
     def take(self, publisher: Publisher, *, gently: bool) -> None:
         """A connection sits down; `gently`: the one that sends now is heard until the new one is."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
 from server.clock import SAMPLE_RATE, seconds
-from server.errors import ChannelLive, Conflict, ResumeRefused
+from server.errors import Conflict
 from server.log import get_logger
 from server.rooms.amount import DenoiseAmount, first_mode
 from server.rooms.eventlog import EventLog
 from server.rooms.fanout import Channel
 from server.rooms.health import denoise_info
 from server.rooms.messages import (
+    SHUTDOWN,
     DenoiseMode,
     MediaEvent,
     PublishGrant,
@@ -22,20 +23,13 @@ from server.rooms.messages import (
     StreamInfo,
     StreamState,
 )
+from server.rooms.patience import Patience
 from server.rooms.peers import ReceivedAudio, ReceivedPacket
 from server.rooms.resume import ResumeTokens, Seat
+from server.rooms.saved import SAVE_EVERY, Past, SavedStream
 from server.rooms.stream_audio import AudioPlan, StreamAudio
 from server.rooms.surroundings import Publisher, Surroundings
 from server.rooms.titles import clean_title, default_title
-
-CONNECT_LIMIT = 30 * SAMPLE_RATE
-"""Samples that a publisher has for its first audio."""
-
-TAKEOVER_SILENCE = SAMPLE_RATE
-"""Samples of silence on the wire after which its own principal may replace a publisher."""
-
-ATTACHED_GRACE = 10 * SAMPLE_RATE
-"""Samples that a publisher who is back has to connect, even where the wait would be over."""
 
 HOUSEKEEPING = SAMPLE_RATE // 2
 """Samples between looks at metrics, and at least between two events about listener counts."""
@@ -70,20 +64,21 @@ class Stream:
         self._tokens = ResumeTokens()
         self._events = EventLog(around.clock.wall)
         self._audio: StreamAudio | None = None
-        self._last_audio = around.clock.samples()
-        self._deadline = self._last_audio + CONNECT_LIMIT
-        self._reconnect_by: datetime | None = None
+        self._patience = Patience(around.clock)
         self._ended_at: datetime | None = None
         self._end_reason = ""
         self._peak = 0
         self._told_listeners = 0
         self._housekeeping_due = 0
+        self._save_due = 0
+        self._past: Past | None = None
 
     # ---- what it is
 
     @property
     def position(self) -> int:
-        return self._audio.pipeline.position if self._audio is not None else 0
+        lasting = self._audio or self._past
+        return lasting.position if lasting is not None else 0
 
     @property
     def denoised(self) -> bool:
@@ -112,14 +107,15 @@ class Stream:
             position=self.position,
             listeners=self.channel.listeners,
             listeners_peak=max(self._peak, self.channel.listeners),
-            reconnect_by=self._reconnect_by,
+            reconnect_by=self._patience.until,
             ended_at=self._ended_at,
             end_reason=self._end_reason,
         )
 
     def _recording_info(self) -> RecordingInfo:
         if self._audio is None:
-            return RecordingInfo(on=self._record)
+            recorded = self._past is not None and self._past.left.recorded
+            return RecordingInfo(on=self._record, id=self.id if recorded else None)
         recorder = self._audio.recorder
         on = recorder.on and self.state is not StreamState.ENDED  # the last of it may still be on its way to the disk
         return RecordingInfo(on, self.id if recorder.exists else None, recorder.detail, recorder.held)
@@ -138,26 +134,18 @@ class Stream:
         another connection sends or somebody else's stream runs, Conflict "replaced" where a newer one has come first.
         """
         mine = grant.principal == self.principal and self.state is not StreamState.ENDED
-        if grant.resume_token is not None:
-            if not mine or not self._tokens.accept(grant.resume_token):
-                raise ResumeRefused("Another stream is live on this channel: this resume token does not belong to it.")
-        elif not mine or (self.state is not StreamState.RECONNECTING and not self._silent(now)):
-            raise ChannelLive("Somebody is live on this channel.")
-        if publisher.number < self._seat.newest:
-            raise Conflict("A newer connection of yours goes on with the stream.", code="replaced")
-
-    def _silent(self, now: int) -> bool:
-        """Whether the wire has been silent for so long that another connection may take over."""
-        return now - self._last_audio >= TAKEOVER_SILENCE
+        free = self.state is StreamState.RECONNECTING or self._patience.silent(now)
+        self._tokens.check(grant.resume_token, mine=mine, free=free)
+        self._seat.check(publisher)
 
     def attach(self, publisher: Publisher, now: int) -> None:
         """Take audio from this connection from now on; while another still sends, from its own first audio on."""
         publisher.stream = self
         first = self.state is StreamState.CONNECTING and self._seat.current is None
-        gently = self.state is StreamState.LIVE and not self._silent(now)
+        gently = self.state is StreamState.LIVE and not self._patience.silent(now)
         self._seat.take(publisher, gently=gently)
         if not gently and not first:
-            self._expect("replaced", now)
+            self._expect("replaced")
 
     def seats(self, publisher: Publisher) -> bool:
         """Whether this connection is heard or about to be."""
@@ -175,18 +163,15 @@ class Stream:
     def _follow(self, why: str) -> None:
         """The connection that was about to take over does so before it is heard."""
         if self._seat.follow():
-            self._expect(why, self._around.clock.samples())
+            self._expect(why)
 
-    def _expect(self, why: str, now: int) -> None:
+    def _expect(self, why: str) -> None:
         """There is another connection, which has not been heard yet."""
         if self._audio is not None:
             self._audio.pipeline.reanchor()
         if self.state is StreamState.LIVE:
             self._lose(why)
-        if now + ATTACHED_GRACE > self._deadline:
-            self._deadline = now + ATTACHED_GRACE
-            if self._reconnect_by is not None:
-                self._reconnect_by = self._around.clock.wall() + timedelta(seconds=seconds(ATTACHED_GRACE))
+        self._patience.grant()
 
     def hear(self, publisher: Publisher, audio: ReceivedAudio | ReceivedPacket) -> None:
         """Audio came. Ignored from a connection that was replaced."""
@@ -196,11 +181,10 @@ class Stream:
         if before is not publisher and self._audio is not None:
             self._audio.pipeline.reanchor()
             self._events.add("publisher_replaced", self.position)
-        self._last_audio = max(self._last_audio, audio.arrival)
+        self._patience.heard(audio.arrival)
         if self._audio is None:
             self._go_live(audio.arrival)
         elif self.state is StreamState.RECONNECTING:
-            self._reconnect_by = None
             self._set_state(StreamState.LIVE)
         if self._audio is not None:
             self._audio.receive(audio)
@@ -223,8 +207,14 @@ class Stream:
             self._lose(state)
 
     def _go_live(self, origin: int) -> None:
+        past = self._past
+        plan = AudioPlan(self.id, origin, self._mode, self._amount)
+        if past is not None:
+            base, left = past.base(origin), past.left
+            plan = replace(plan, base=base, recorded=left.recorded, raw=left.raw)
+            self._events.add("gap", past.position, end=base)
         self._audio = StreamAudio(
-            AudioPlan(self.id, origin, self._mode, self._amount),
+            plan,
             self.channel,
             self._events,
             self._around,
@@ -232,16 +222,16 @@ class Stream:
             self._on_recording_failed,
             self._on_broken,
         )
-        self._started_at = self._around.clock.wall()
-        self._events.add("stream", 0, stream=self.id, denoise=self._mode, title=self._title)
+        if past is None:
+            self._started_at = self._around.clock.wall()
+            self._events.add("stream", 0, stream=self.id, denoise=self._mode, title=self._title)
         if self._record:
-            self._audio.recorder.start(0)
-        self._set_state(StreamState.LIVE, first=True)
+            self._audio.recorder.start(plan.base)
+        self._set_state(StreamState.LIVE, first=past is None)
+        self._save(origin)
 
     def _lose(self, why: str) -> None:
-        wait = self._around.settings.reconnect_s
-        self._deadline = self._around.clock.samples() + wait * SAMPLE_RATE
-        self._reconnect_by = self._around.clock.wall() + timedelta(seconds=wait)
+        self._patience.wait(self._around.settings.reconnect_s * SAMPLE_RATE)
         self._set_state(StreamState.RECONNECTING, why=why)
 
     def _set_state(self, state: StreamState, *, first: bool = False, **data: Any) -> None:
@@ -261,10 +251,12 @@ class Stream:
         """Second half of a tick: audio out of it, and what time brings."""
         if self._audio is not None and self._audio.emit(now):
             self._tell_health(self._audio.alarm.raised)
-        if self.state is StreamState.CONNECTING and now >= self._deadline:
+        if self.state is StreamState.CONNECTING and self._patience.over(now):
             self._around.over(self, "never-connected")
-        elif self.state is StreamState.RECONNECTING and now >= self._deadline:
-            self._around.over(self, "lost")
+        elif self.state is StreamState.RECONNECTING and self._patience.over(now):
+            self._around.over(self, self._past.left.why if self._past is not None and self._audio is None else "lost")
+        if now >= self._save_due:
+            self._save(now)
         if now >= self._housekeeping_due:
             self._housekeeping_due = now + HOUSEKEEPING
             if self._audio is not None:
@@ -339,6 +331,7 @@ class Stream:
         info = self.info
         if info != before:
             self._around.emit(MediaEvent("stream_updated", info))
+            self._save(self._around.clock.samples())
         return info
 
     def _check_mode(self, mode: DenoiseMode | None) -> None:
@@ -352,14 +345,50 @@ class Stream:
     def end(self, reason: str) -> list[Publisher]:
         """Stop at once; `finish` must follow. Returns the connections to close."""
         publishers = self._seat.clear()
-        self._ended_at = self._around.clock.wall()
+        past = self._past if self._audio is None else None
+        self._ended_at = past.left.at if past is not None else self._around.clock.wall()
         self._end_reason = reason
-        self._reconnect_by = None
+        self._patience.until = None
         self.state = StreamState.ENDED
         if self._audio is not None:
             self._audio.stop(failed=reason == FAILED)
         self._events.add("state", self.position, state=self.state, reason=reason)
         return publishers
+
+    # ---- across restarts
+
+    def wait(self, left: SavedStream) -> None:
+        """An earlier run of the server was in the middle of this stream: its publisher is missed from now on."""
+        self._past = Past(left, self._around.clock)
+        self._started_at = left.started_at
+        self._tokens = ResumeTokens(left.tokens)
+        self._lose(left.why)
+
+    def _save(self, now: int, *, stopped: bool = False) -> None:
+        """Write down what a later run must know to go on."""
+        self._save_due = now + SAVE_EVERY
+        if self._audio is None:
+            return
+        own = (self._wanted, self._record, self._audio.raw, self._tokens.hashes)
+        clock = self._around.clock
+        self._around.keep(SavedStream.of(self.info, *own, self._audio.index_at(clock.samples()), clock.wall(), stopped))
+
+    def suspend(self) -> list[Publisher]:
+        """The server goes down: stop at once, and wait for the next run; `put_away` must follow.
+
+        Returns the connections to close.
+        """
+        publishers = self._seat.clear()
+        if self._audio is not None:
+            self._audio.stop(failed=False)
+        self._set_state(StreamState.RECONNECTING, why=SHUTDOWN)
+        self._save(self._around.clock.samples(), stopped=True)
+        return publishers
+
+    async def put_away(self) -> None:
+        """Leave the recording so that the next run can go on with it."""
+        if self._audio is not None:
+            await self._audio.close(last=False)
 
     async def finish(self) -> None:
         """Close the recording; whoever is told afterwards finds it whole."""

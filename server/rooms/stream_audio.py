@@ -28,9 +28,15 @@ class AudioPlan:
 
     stream_id: str
     origin: int
-    """The stream's sample 0 on the server's clock."""
+    """When its first audio came, on the server's clock."""
     mode: DenoiseMode
     amount: DenoiseAmount
+    base: int = 0
+    """Where that lies on the stream's timeline, a multiple of 960; not 0 where an earlier run of the server began."""
+    recorded: bool = False
+    """Whether there is a recording to go on with."""
+    raw: bool = False
+    """Whether that has the audio before denoising too."""
 
 
 class StreamAudio:
@@ -50,41 +56,44 @@ class StreamAudio:
         on_recording_failed: Callable[[str], None],
         on_broken: Callable[[Exception], None],
     ) -> None:
-        self.origin = plan.origin
+        self._origin = plan.origin
+        self._base = base = plan.base
         self.alarm = Alarm()
         self._channel = channel
         self._around = around
         self._clean: EncodeTrack | None = None
         self._raw: EncodeTrack | None = None
         if plan.mode is not DenoiseMode.MUSIC:
-            self._open_tracks(plan.mode, on_broken)
+            self._open_tracks(plan, on_broken)
         recording = RecordingPlan(
             folder=around.settings.recordings_dir / plan.stream_id,
             pre_skip=pre_skip(self._clean) if self._clean is not None else PRE_SKIP,
             reserve_mb=around.settings.disk_reserve_mb,
             raw=self._raw is not None,
             channels=1 if self._clean is not None else 2,
+            begun=plan.recorded,
         )
         self.recorder = Recorder(
             recording, lambda: describe(info(), recording), events, around.disk, on_recording_failed, around.room
         )
         self.pipeline: Pipeline | MusicPipeline = self._lay(
             plan,
-            lambda start, end: events.add("gap", start, end=end),
-            lambda at, came, went: around.levels(Levels(plan.stream_id, at, STEP, came, went)),
+            lambda start, end: events.add("gap", base + start, end=base + end),
+            lambda at, came, went: around.levels(Levels(plan.stream_id, base + at, STEP, came, went)),
         )
 
-    def _open_tracks(self, mode: DenoiseMode, on_broken: Callable[[Exception], None]) -> None:
+    def _open_tracks(self, plan: AudioPlan, on_broken: Callable[[Exception], None]) -> None:
         around, settings = self._around, self._around.settings
-        self._clean = around.encoding.open(speech_encoder(settings, mode), self._on_packet, on_broken)
-        if settings.record_raw and mode.denoises:
-            self._raw = around.encoding.open(speech_encoder(settings, mode), self._on_raw_packet, on_broken)
+        self._clean = around.encoding.open(speech_encoder(settings, plan.mode), self._on_packet, on_broken)
+        raw = plan.raw if plan.recorded else settings.record_raw
+        if raw and plan.mode.denoises:
+            self._raw = around.encoding.open(speech_encoder(settings, plan.mode), self._on_raw_packet, on_broken)
 
     def _lay(
         self, plan: AudioPlan, on_gap: Callable[[int, int], None], on_levels: OnLevels
     ) -> Pipeline | MusicPipeline:
         if plan.mode is DenoiseMode.MUSIC:
-            return MusicPipeline(on_live=self._send, on_kept=self.recorder.clean, on_gap=on_gap, on_levels=on_levels)
+            return MusicPipeline(on_live=self._send, on_kept=self._keep, on_gap=on_gap, on_levels=on_levels)
         return Pipeline(
             denoise=self._around.denoise,
             mode=plan.mode,
@@ -96,9 +105,23 @@ class StreamAudio:
             on_levels=on_levels,
         )
 
+    @property
+    def position(self) -> int:
+        """Length of the timeline: where the next sample goes out."""
+        return self._base + self.pipeline.position
+
+    @property
+    def raw(self) -> bool:
+        """Whether the audio before denoising is recorded too."""
+        return self._raw is not None
+
+    def index_at(self, now: int) -> int:
+        """Where the timeline stands at a moment of the server's clock."""
+        return self._base + now - self._origin
+
     def receive(self, audio: ReceivedAudio | ReceivedPacket) -> None:
         """Take audio from the publisher; of music each packet, and after it what it sounds like."""
-        arrival = audio.arrival - self.origin
+        arrival = audio.arrival - self._origin
         if not isinstance(audio, ReceivedPacket):
             self.pipeline.receive(audio, arrival)
         elif isinstance(self.pipeline, MusicPipeline):
@@ -106,7 +129,7 @@ class StreamAudio:
 
     def feed(self, now: int) -> None:
         """First half of a tick: audio into the denoiser. `now` is the server's clock."""
-        self.pipeline.feed(now - self.origin, self._around.clock.samples())
+        self.pipeline.feed(now - self._origin, self._around.clock.samples())
 
     def emit(self, now: int) -> bool:
         """Second half of a tick: audio out of it. Returns whether the alarm has gone on or off."""
@@ -119,13 +142,16 @@ class StreamAudio:
             self.pipeline.finish(self._around.clock.samples())
         self.pipeline.close()
 
-    async def close(self) -> None:
-        """After `stop`: close the recording; returns when it is on the disk."""
+    async def close(self, last: bool = True) -> None:
+        """After `stop`: close the recording; returns when it is on the disk.
+
+        Where it is not the `last` of the stream, a later run of the server can go on with it.
+        """
         for track in (self._clean, self._raw):
             if track is not None:
                 await self._around.encoding.drain(track)
                 self._around.encoding.close_track(track)
-        await self.recorder.close()
+        await self.recorder.close(last)
 
     def _on_frame(self, start: int, samples: Samples) -> None:
         if self._clean is not None:
@@ -137,10 +163,13 @@ class StreamAudio:
 
     def _on_packet(self, start: int, packet: bytes) -> None:
         self._send(start, packet)
-        self.recorder.clean(start, packet)
+        self._keep(start, packet)
 
     def _send(self, start: int, packet: bytes) -> None:
-        self._channel.send(packet, self.origin + start)
+        self._channel.send(packet, self._origin + start)
+
+    def _keep(self, start: int, packet: bytes) -> None:
+        self.recorder.clean(self._base + start, packet)
 
     def _on_raw_packet(self, start: int, packet: bytes) -> None:
-        self.recorder.raw(start, packet)
+        self.recorder.raw(self._base + start, packet)

@@ -14,6 +14,7 @@ from server.rooms.disk import DiskWatch
 from server.rooms.encode import EncodeQueue
 from server.rooms.messages import Levels, MediaEvent
 from server.rooms.peers import Peer
+from server.rooms.saved import SavedStream
 
 if TYPE_CHECKING:
     from server.rooms.stream import Stream
@@ -47,3 +48,5 @@ class Surroundings:
     """Ends a stream for a reason that lies in the stream itself; safe to call at any time."""
     replaced: Callable[[Publisher], None]
     """Another connection has taken this one's place in its stream."""
+    keep: Callable[[SavedStream], None]
+    """Writes down what a later run of the server must know of a stream."""

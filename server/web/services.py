@@ -95,6 +95,8 @@ class Services:
     """Whether the server itself speaks TLS."""
     sockets: set[web.WebSocketResponse] = field(default_factory=set)
     """Event sockets that are open."""
+    closing: bool = False
+    """Whether the server goes down: nobody new is let in."""
     session_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     """Signs the addresses of WHIP and WHEP sessions; sessions end with the process, and so does it."""
     sound_checks: Allowance = field(default_factory=lambda: Allowance(12, 60.0))

@@ -16,7 +16,7 @@ import pytest
 from server.audio.ogg import scan
 from server.bench.local import LocalServer, free_port
 from server.clock import PACKET, SAMPLE_RATE
-from tests.chaos.scene import Ear, Speaker, decibels, recording_of, request, tone, whole_server
+from tests.chaos.scene import Ear, Follower, Speaker, decibels, recording_of, request, tone, until, whole_server
 from tests.recordings.writing import played_seconds, write_recording
 from tests.rooms.sound import play
 
@@ -81,8 +81,9 @@ async def test_what_a_killed_server_recorded_is_recovered_however_often_it_is_ki
     assert lost < 1.0
     interrupted = 0
     for around in range(3):
-        lengths |= await asyncio.to_thread(leave_open, data / "recordings", 30, around)  # recovery takes a while
-        left = sorted(name for name in lengths if not closed(data / "recordings" / name / "clean.opus"))
+        older = await asyncio.to_thread(leave_open, data / "recordings", 30, around)  # recovery takes a while
+        lengths |= older
+        left = sorted(name for name in older if not closed(data / "recordings" / name / "clean.opus"))
         for number in (0, 10, 20):
             watched = data / "recordings" / left[number] / "clean.opus"
             interrupted += await kill_while_it_recovers(data, watched, watched.read_bytes())
@@ -90,7 +91,10 @@ async def test_what_a_killed_server_recorded_is_recovered_however_often_it_is_ki
             break
     assert interrupted > 0
 
-    async with whole_server(tmp_path) as server:
+    async with whole_server(tmp_path, reconnect_s=1) as server:
+        async with asyncio.timeout(60):  # its publisher might still come back
+            while (await server.get(f"/api/v1/recordings/{speaker.id}"))["state"] in ("recording", "finishing"):
+                await asyncio.sleep(0.1)
         listed = (await server.get("/api/v1/recordings?limit=100"))["items"]
         assert {item["id"]: item["state"] for item in listed} == dict.fromkeys(lengths, "recovered")
         for item in listed:
@@ -165,6 +169,7 @@ async def missing_after_a_standstill(tmp_path: Path) -> int:
 
 async def test_asked_to_end_while_live_it_tells_everybody_and_is_gone_soon(tmp_path: Path) -> None:
     async with whole_server(tmp_path) as server:
+        follower = await Follower.start(server)
         ear = await Ear.start(server)
         speaker = await Speaker.start(server)
         await speaker.said(1.0)
@@ -172,14 +177,20 @@ async def test_asked_to_end_while_live_it_tells_everybody_and_is_gone_soon(tmp_p
         server.process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(server.process.wait(), 60) == 0
         assert time.monotonic() - asked < 10
+        assert [event for event in follower.events if event["type"] == "server_closing"]
+        assert follower.told("stream_state", id=speaker.id, state="reconnecting")
+        await until(lambda: follower.socket.close_code == aiohttp.WSCloseCode.SERVICE_RESTART)
+        await until(lambda: speaker.publication.lost)  # at a word, not after half a minute of silence
         await speaker.stop()
         await ear.stop()
+        await follower.stop()
         ear.assert_whole()
     file = tmp_path / "data" / "recordings" / speaker.id / "clean.opus"
-    assert closed(file)
-    with av.open(str(file)) as container:
-        assert container.duration is not None
-    async with whole_server(tmp_path) as server:
-        (recording,) = (await server.get("/api/v1/recordings"))["items"]
+    with av.open(str(file)) as container:  # plays as it lies; the next run might go on with it
+        assert sum(frame.samples for frame in container.decode(audio=0)) > 0.5 * SAMPLE_RATE
+    assert not closed(file)
+    async with whole_server(tmp_path, reconnect_s=1) as server:
+        recording = await recording_of(server, speaker.id)
         assert recording["state"] == "ready"
+        assert closed(file)
         assert abs(len(play(file)) - round(recording["duration_s"] * SAMPLE_RATE)) <= PACKET

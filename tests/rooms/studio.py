@@ -21,11 +21,11 @@ Source = Callable[[int], Samples]
 class Studio:
     """A host with scripted surroundings, one publisher at most, and everything that was announced."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, clock: ManualClock | None = None, **settings: Any) -> None:
         self.settings: Settings = load_settings(
             data_dir=folder, **{"disk_reserve_mb": 0, "opus_bitrate": 64_000, **settings}
         )
-        self.clock = ManualClock()
+        self.clock = clock or ManualClock()
         self.denoise = ScriptedDenoise()
         self.peers = FakePeers(self.clock)
         self.events: list[MediaEvent] = []

@@ -12,7 +12,7 @@ import pytest
 from server.clock import PACKET, SAMPLE_RATE
 from server.errors import ChannelLive, Conflict, InvalidRequest, NotFound, Unavailable
 from server.inference.lane import DenoiserStatus
-from server.rooms.messages import DenoiseMode, ListenGrant, PeerAnswer, StreamChange, StreamState
+from server.rooms.messages import DenoiseMode, PeerAnswer, StreamChange, StreamState
 from tests.rooms.sound import level, tone
 from tests.rooms.studio import Studio, heard
 
@@ -377,19 +377,27 @@ async def test_a_server_that_stood_still_loses_nothing_of_what_was_said(studio: 
     assert min(tenths) == pytest.approx(level(tone(0)), rel=0.05)
 
 
-async def test_closing_ends_streams_and_hangs_up(studio: Studio) -> None:
+async def test_closing_hangs_up_and_leaves_what_was_live_to_the_next_run(studio: Studio) -> None:
     _, listener = await studio.listen()
     await studio.publish(record=True)
     await studio.run(1)
+    await studio.publish("never heard", principal="bob")
+    studio.host.drain()
+    for refused in (studio.publish("other"), studio.listen()):
+        with pytest.raises(Unavailable) as error:
+            await refused
+        assert error.value.code == "closing"
+        assert error.value.retry_after is not None
+    assert not listener.closed
     await studio.host.close()
     assert studio.host.streams() == []
     assert listener.closed
-    assert studio.peers.publishers[0].closed
-    ended = studio.told("stream_ended")[0].stream
-    assert ended is not None
-    assert ended.end_reason == "shutdown"
-    with pytest.raises(Unavailable):
-        await studio.host.listen("offer", ListenGrant("main", "somebody"))
+    assert [publisher.closed for publisher in studio.peers.publishers] == [True, True]
+    waiting = studio.told("stream_state")[-1].stream
+    assert waiting is not None
+    assert (waiting.id, waiting.state) == ("stream-1", StreamState.RECONNECTING)
+    (ended,) = [event.stream for event in studio.told("stream_ended") if event.stream is not None]
+    assert (ended.id, ended.end_reason) == ("stream-2", "shutdown")
 
 
 async def test_streams_of_one_channel_never_share_packets(studio: Studio) -> None:

@@ -160,8 +160,13 @@ async def test_somebody_who_does_not_read_is_cut_off(server: Server, http: aioht
 async def test_pages_are_told_that_the_server_goes_down(server: Server, http: aiohttp.ClientSession) -> None:
     page = await subscribe(http, "streams")
     await page.receive_json(timeout=30)
-    heard = asyncio.create_task(page.receive(timeout=30))
+    heard = asyncio.create_task(everything(page))
     async with asyncio.timeout(30):
         await server.close()
-    assert (await heard).type is aiohttp.WSMsgType.CLOSE
-    assert page.close_code == aiohttp.WSCloseCode.GOING_AWAY
+    assert await heard == [{"type": "server_closing", "data": {"retry_after": 5}}]
+    assert page.close_code == aiohttp.WSCloseCode.SERVICE_RESTART
+
+
+async def everything(page: aiohttp.ClientWebSocketResponse) -> list[dict[str, Any]]:
+    """All that is said until the socket is closed."""
+    return [json.loads(message.data) async for message in page]

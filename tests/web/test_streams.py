@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import numpy as np
@@ -14,6 +15,7 @@ from server.app import Server
 from server.client.whip import Publication, packets
 from server.clock import PACKET
 from server.errors import ChannelLive
+from tests.web.test_events import everything
 from tests.web.test_routes import problem
 
 
@@ -122,19 +124,58 @@ async def test_a_stream_that_has_just_ended_has_its_true_length_at_once(
     assert answers[0]["duration_s"] >= shown["duration_s"] >= 0.5
 
 
-async def test_stopping_the_server_closes_the_recording(server: Server, live: Publication) -> None:
-    stream_id = live.stream_id
-    assert stream_id is not None
-    await server.close()
-    from server.store.store import Store
+async def test_a_stream_outlives_the_server_and_ends_when_nobody_comes_back(
+    server: Server, live: Publication, start: Callable[..., Any]
+) -> None:
+    path = f"/api/v1/streams/{live.stream_id}"
+    async with aiohttp.ClientSession(server.url) as http:
+        page = await http.ws_connect("/api/v1/events")
+        await page.send_json({"type": "subscribe", "topics": [{"topic": f"stream:{live.stream_id}"}]})
+        told = asyncio.create_task(everything(page))
+        await page_is_there(server)
+        await server.close()
+        events = [(event["type"], event["data"].get("state")) for event in await told if event["type"] != "levels"]
+    assert events[-2:] == [("server_closing", None), ("stream_state", "reconnecting")]
 
-    store = Store(f"sqlite+aiosqlite:///{server.settings.data_dir / 'clearcast.db'}")
-    recording = await store.recording(stream_id)
-    stream = await store.stream(stream_id)
-    await store.close()
-    assert recording.state == "ready"
-    assert recording.length > 10_000
-    assert (stream.state, stream.end_reason) == ("ended", "shutdown")
+    second = await start()
+    async with aiohttp.ClientSession(second.url) as http:
+        async with http.get("/api/v1/streams", params={"state": "live"}) as response:
+            (waiting,) = (await response.json())["items"]
+        assert (waiting["id"], waiting["state"], waiting["title"]) == (live.stream_id, "reconnecting", "Über 你好")
+        assert waiting["reconnect_by"] is not None
+        async with http.get("/api/v1/recordings") as response:
+            assert [item["state"] for item in (await response.json())["items"]] == ["recording"]
+    back = await Publication.start(f"{second.url}/whip/studio", resume_token=live.resume_token)
+    assert (back.stream_id, back.resume_token) == (live.stream_id, live.resume_token)
+    await say_something(back, 0.5)
+    await second.close()
+    await back.stop()
+
+    third = await start(reconnect_s=1)
+    async with aiohttp.ClientSession(third.url) as http:
+        page = await http.ws_connect("/api/v1/events")
+        await page.send_json({"type": "subscribe", "topics": [{"topic": "recordings"}]})
+        kept = await event(page, "recording_ready")
+        await page.close()
+        async with http.get(path) as response:
+            over = await response.json()
+    assert (over["state"], over["end_reason"]) == ("ended", "shutdown")
+    assert (kept["id"], kept["state"]) == (live.stream_id, "ready")
+    assert kept["duration_s"] == pytest.approx(over["duration_s"], abs=0.021)
+    assert over["duration_s"] > 1.0
+
+
+async def page_is_there(server: Server) -> None:
+    while not server.services.sockets:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+
+
+async def event(page: aiohttp.ClientWebSocketResponse, kind: str) -> dict[str, Any]:
+    while (said := await page.receive_json(timeout=30))["type"] != kind:
+        pass
+    data: dict[str, Any] = said["data"]
+    return data
 
 
 async def test_a_stream_without_noise_removal_cannot_get_it(server: Server, http: aiohttp.ClientSession) -> None:

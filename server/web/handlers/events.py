@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from functools import partial
 from typing import Literal
@@ -25,6 +26,8 @@ PONG_PATIENCE = 30.0
 """Seconds without any sign of life after which a socket is closed."""
 PATIENCE = 20.0
 """Seconds that one write may wait for a reader that takes nothing."""
+BACK_AFTER = 5
+"""Seconds after which a server that goes down may be there again."""
 GOODBYE = 2.0
 """Seconds that the other side has to answer when a socket is closed."""
 
@@ -68,6 +71,8 @@ _MESSAGES: TypeAdapter[Subscribe | Unsubscribe] = TypeAdapter(Subscribe | Unsubs
 )
 async def events(call: Call) -> web.StreamResponse:
     services = call.services
+    if services.closing:
+        raise Unavailable("The server is going down.", code="closing", retry_after=BACK_AFTER)
     if len(services.sockets) >= MAX_SOCKETS:
         SOCKETS.dropped += 1
         raise Unavailable("Too many pages are open; try again later.", code="too-many-sockets", retry_after=30)
@@ -89,9 +94,25 @@ async def events(call: Call) -> web.StreamResponse:
     return socket
 
 
+async def announce_closing(services: Services) -> None:
+    """Tell every socket that the server goes down; what happens until it does is told as well."""
+    services.closing = True
+    text = json.dumps({"type": "server_closing", "data": {"retry_after": BACK_AFTER}})
+    telling = [asyncio.ensure_future(_tell(socket, text)) for socket in services.sockets]
+    if telling:
+        _, late = await asyncio.wait(telling, timeout=GOODBYE)
+        for task in late:
+            task.cancel()
+
+
+async def _tell(socket: web.WebSocketResponse, text: str) -> None:
+    with contextlib.suppress(ConnectionError, RuntimeError):  # it has just gone by itself
+        await socket.send_str(text)
+
+
 async def say_goodbye(services: Services) -> None:
     """Close every socket: the server is going down, pages come back by themselves."""
-    closing = [socket.close(code=WSCloseCode.GOING_AWAY, message=b"going down") for socket in services.sockets]
+    closing = [socket.close(code=WSCloseCode.SERVICE_RESTART, message=b"going down") for socket in services.sockets]
     if closing:
         await asyncio.wait([asyncio.ensure_future(close) for close in closing], timeout=GOODBYE)
 
