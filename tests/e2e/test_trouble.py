@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -106,6 +109,37 @@ async def test_a_killed_denoiser_is_told_and_the_sound_goes_on(house: House) -> 
     after = await friend.evaluate("window.heardStats()")
     assert after["packetsLost"] == before["packetsLost"]
     assert called(house.server.process.pid, "server.inference.worker") not in ([], [worker])
+
+
+@pytest.fixture
+def small_disk(house: House) -> Iterator[Callable[[str], None]]:
+    """`small_disk("400m")` makes the disk of recordings that large; it is empty."""
+    folder = house.server.data_dir / "recordings"
+
+    def resize(size: str, *options: str) -> bool:
+        command = ["mount", "-t", "tmpfs", "-o", ",".join([f"size={size}", *options]), "tmpfs", folder]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    if os.geteuid() != 0 or not resize("2g"):
+        pytest.skip("only root may mount a disk, and not on every machine")
+    yield lambda size: None if resize(size, "remount") else pytest.fail("the disk keeps its size")
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+async def test_a_disk_that_gets_full_is_told_while_the_stream_goes_on(
+    house: House, small_disk: Callable[[str], None]
+) -> None:
+    talker = await house.visitor()
+    await go_live(talker, house.url)
+    notice = talker.get_by_test_id("studio-notice")
+    small_disk("400m")
+    await says(notice, "The disk is nearly full.*Only 4[0-9]+ MB are left.*goes on until 250 MB")
+    small_disk("200m")
+    await says(notice, "The recording has stopped; the stream goes on.*What was recorded so far is kept")
+    small_disk("2g")
+    await says(notice, "The disk has room again")
+    assert len(await live_streams(house.url)) == 1
+    await stop(talker)
 
 
 async def test_pages_find_a_server_that_was_started_again(house: House, tmp_path: Path) -> None:
