@@ -51,17 +51,13 @@ class Armed:
 
 
 class Poisoned(Armed):
-    """One slot's memory is full of what is no number, however often it is reset."""
-
-    bad: int | None = None
+    """The memory of its first slot is full of what is no number, however often it is reset."""
 
     def fail(self, slots: Sequence[int]) -> None:
         import torch
 
-        if self.bad is None:
-            self.bad = slots[0]
         with torch.inference_mode():
-            cast(Any, self._inner)._memory[self.bad] = float("nan")
+            cast(Any, self._inner)._memory[0] = float("nan")
 
 
 class Dead(Armed):
