@@ -106,9 +106,14 @@ def _add_client_arguments(publish: argparse.ArgumentParser, listen: argparse.Arg
     publish.add_argument("file", metavar="FILE", help="any audio file")
     publish.add_argument("--title", help="title of the stream")
     publish.add_argument("--loop", action="store_true", help="begin again at the end, until stopped")
-    publish.add_argument("--denoise", choices=["active", "bypassed", "absent"], help="noise removal of the stream")
+    publish.add_argument(
+        "--denoise",
+        choices=["active", "bypassed", "absent", "music"],
+        help="noise removal of the stream; music: none, and stereo",
+    )
     publish.add_argument("--no-record", action="store_true", help="do not record the stream")
     listen.add_argument("-o", "--output", metavar="FILE", help="keep what is heard: .wav or .opus")
+    listen.add_argument("--stereo", action="store_true", help="keep both channels of music")
     listen.add_argument("--seconds", type=float, help="stop after that long (default: when the stream ends)")
 
 

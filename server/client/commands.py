@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import itertools
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,10 +15,11 @@ from urllib.parse import quote
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from server.audio.frame import Samples
 from server.client.media import Writer, duration_s, open_writer, read_blocks
 from server.client.signalling import get_json, http_session
 from server.client.whep import Listening
-from server.client.whip import Publication
+from server.client.whip import BITRATE, MUSIC_BITRATE, Publication
 from server.client.whip import publish as publish_blocks
 from server.clock import SAMPLE_RATE
 from server.errors import ClearcastError, DiskFull
@@ -71,6 +72,7 @@ def listen(options: argparse.Namespace) -> int:
                 output,
                 options.channel,
                 seconds=options.seconds,
+                channels=2 if options.stereo else 1,
                 verify=not options.insecure,
                 progress=lambda done: bar.update(row, completed=done, description="listening"),
             )
@@ -117,9 +119,11 @@ async def publish_file(
     A connection that is lost is taken up again within `RECONNECT_S`, and the file goes on where it was.
     """
     slug = channel or await own_channel(server, token, verify)
+    music = denoise == "music"
     return await publish_blocks(
         f"{server.rstrip('/')}/whip/{quote(slug, safe='')}",
-        read_blocks(path, loop),
+        read_blocks(path, loop, 2 if music else 1),
+        bitrate=MUSIC_BITRATE if music else BITRATE,
         token=token,
         title=title,
         denoise=denoise,
@@ -138,6 +142,7 @@ async def record_stream(
     channel: str | None = None,
     *,
     seconds: float | None = None,
+    channels: int = 1,
     token: str | None = None,
     verify: bool = True,
     progress: Told | None = None,
@@ -146,7 +151,7 @@ async def record_stream(
     were made up for missing packets. The file is closed properly whatever happens."""
     slug = channel or await own_channel(server, token, verify)
     base = server.rstrip("/")
-    writer = await asyncio.to_thread(open_writer, output) if output is not None else None
+    writer = await asyncio.to_thread(open_writer, output, channels) if output is not None else None
     try:
         async with await Listening.start(
             f"{base}/whep/{quote(slug, safe='')}", token=token, verify=verify
@@ -154,7 +159,7 @@ async def record_stream(
             watch = asyncio.create_task(_until_ended(f"{base}/api/v1/channels/{quote(slug, safe='')}", token, verify))
             watch.add_done_callback(lambda _: listening.finish())
             try:
-                return await _record(listening, writer, seconds, progress)
+                return await _record(listening.audio(IDLE_S, channels), writer, seconds, progress)
             finally:
                 watch.cancel()
                 await asyncio.gather(watch, return_exceptions=True)
@@ -174,11 +179,11 @@ async def own_channel(server: str, token: str | None = None, verify: bool = True
 
 
 async def _record(
-    listening: Listening, writer: Writer | None, seconds: float | None, progress: Told | None
+    audio: AsyncIterator[tuple[Samples, int]], writer: Writer | None, seconds: float | None, progress: Told | None
 ) -> tuple[float, float]:
     heard = concealed = 0
     limit = None if seconds is None else round(seconds * SAMPLE_RATE)
-    async for samples, made_up in listening.audio(IDLE_S):
+    async for samples, made_up in audio:
         kept = samples if limit is None else samples[: limit - heard]
         if writer is not None and len(kept):
             try:

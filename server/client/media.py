@@ -29,7 +29,7 @@ class MediaError(ClearcastError):
 
 
 class Writer(Protocol):
-    """A file that audio is written to, mono at 48 kHz."""
+    """A file that audio is written to, at 48 kHz: shape (n,), or (n, 2) where it was opened with two channels."""
 
     def write(self, samples: Samples) -> None: ...
 
@@ -42,14 +42,14 @@ def duration_s(path: Path) -> float | None:
         return container.duration / av.time_base if container.duration else None
 
 
-def read_blocks(path: Path, loop: bool = False) -> Iterator[Samples]:
-    """The first audio track as mono float32 at 48 kHz, half a second at a time; for ever with `loop`.
+def read_blocks(path: Path, loop: bool = False, channels: int = 1) -> Iterator[Samples]:
+    """The first audio track as float32 at 48 kHz, half a second at a time; for ever with `loop`.
 
-    Blocks: iterate in a thread. Raises NotFound, MediaError.
+    Shape (n,), or (n, 2) with two `channels`. Blocks: iterate in a thread. Raises NotFound, MediaError.
     """
     while True:
         something = False
-        for block in _once(path):
+        for block in _once(path, channels):
             something = True
             yield block
         if not something:
@@ -63,7 +63,7 @@ def read_audio(path: Path) -> Samples:
     return np.concatenate(list(read_blocks(path)))
 
 
-def open_writer(path: Path) -> Writer:
+def open_writer(path: Path, channels: int = 1) -> Writer:
     """A writer after the name's ending: .wav, .opus, .ogg or .oga. Raises MediaError, DiskFull."""
     kinds: dict[str, type[WavWriter] | type[OggWriter]] = {
         ".wav": WavWriter,
@@ -75,18 +75,18 @@ def open_writer(path: Path) -> Writer:
     if kind is None:
         raise MediaError(f"{path}: the name must end in .wav, .opus or .ogg.")
     try:
-        return kind(path)
+        return kind(path, channels)
     except OSError as error:
         raise DiskFull(f"{path} cannot be written: {error.strerror}.") from error
 
 
 class WavWriter:
-    """16 bit PCM, mono, 48 kHz."""
+    """16 bit PCM, 48 kHz."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, channels: int = 1) -> None:
         self._bytes = path.open("wb")
         self._file = wave.open(self._bytes, "wb")  # noqa: SIM115 - closed by close()
-        self._file.setnchannels(1)
+        self._file.setnchannels(channels)
         self._file.setsampwidth(2)
         self._file.setframerate(SAMPLE_RATE)
 
@@ -99,14 +99,14 @@ class WavWriter:
 
 
 class OggWriter:
-    """Opus in Ogg, mono, 64 kbit/s."""
+    """Opus in Ogg, 64 kbit/s; stereo 256."""
 
-    def __init__(self, path: Path) -> None:
-        self._encoder = OpusEncoder(1, bitrate=64_000)
-        self._ogg = OggOpusWriter(self._encoder.lookahead, serial=1)
+    def __init__(self, path: Path, channels: int = 1) -> None:
+        self._encoder = OpusEncoder(channels, bitrate=64_000 if channels == 1 else 256_000)
+        self._ogg = OggOpusWriter(self._encoder.lookahead, serial=1, channels=channels)
         self._file = path.open("wb")
         self._file.write(self._ogg.header())
-        self._rest = np.zeros(0, np.float32)
+        self._rest = np.zeros((0,) if channels == 1 else (0, channels), np.float32)
         self._samples = 0
 
     def write(self, samples: Samples) -> None:
@@ -123,7 +123,8 @@ class OggWriter:
         if self._file.closed:
             return
         # The encoder still holds its lookahead.
-        tail = np.zeros((-(len(self._rest) + self._encoder.lookahead)) % PACKET + self._encoder.lookahead, np.float32)
+        count = (-(len(self._rest) + self._encoder.lookahead)) % PACKET + self._encoder.lookahead
+        tail = np.zeros((count, *self._rest.shape[1:]), np.float32)
         written = self._samples
         self.write(tail)
         self._file.write(self._ogg.close(written))
@@ -139,8 +140,9 @@ def _opened(path: Path) -> av.container.InputContainer:
         raise MediaError(f"{path} is not an audio file: {error.strerror}.") from error
 
 
-def _once(path: Path) -> Iterator[Samples]:
-    resampler = AudioResampler(format="fltp", rate=SAMPLE_RATE)
+def _once(path: Path, channels: int) -> Iterator[Samples]:
+    convert = _mono if channels == 1 else _stereo
+    resampler = AudioResampler(format="fltp", layout=None if channels == 1 else "stereo", rate=SAMPLE_RATE)
     with _opened(path) as container:
         if not container.streams.audio:
             raise MediaError(f"{path} holds no audio.")
@@ -148,7 +150,7 @@ def _once(path: Path) -> Iterator[Samples]:
         count = 0
         try:
             for frame in container.decode(container.streams.audio[0]):
-                for samples in _mono(resampler, frame):
+                for samples in convert(resampler, frame):
                     waiting.append(samples)
                     count += len(samples)
                 if count >= BLOCK:
@@ -156,7 +158,7 @@ def _once(path: Path) -> Iterator[Samples]:
                     waiting, count = [], 0
         except FFmpegError as error:
             raise MediaError(f"{path} is damaged: {error.strerror}.") from error
-        waiting += _mono(resampler, None)
+        waiting += convert(resampler, None)
         if waiting:
             yield np.concatenate(waiting)
 
@@ -164,3 +166,7 @@ def _once(path: Path) -> Iterator[Samples]:
 def _mono(resampler: AudioResampler, frame: AudioFrame | None) -> list[Samples]:
     # Channels are averaged here: FFmpeg's own mix to mono adds 3 dB, which can clip.
     return [part.to_ndarray().mean(axis=0, dtype=np.float32) for part in resampler.resample(frame)]
+
+
+def _stereo(resampler: AudioResampler, frame: AudioFrame | None) -> list[Samples]:
+    return [np.ascontiguousarray(part.to_ndarray().T, np.float32) for part in resampler.resample(frame)]

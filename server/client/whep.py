@@ -63,7 +63,7 @@ class Listening:
         assert isinstance(receiver, PacketReceiver)
         receiver.clock, receiver.on_packet = listening._clock, listening._take
         listening._connection = Connection(peer)
-        await listening._connection.open(url, token, {}, verify)
+        await listening._connection.open(url, token, {}, verify, stereo=True)
         return listening
 
     @property
@@ -90,12 +90,14 @@ class Listening:
             if self.lost or self._finished or not await self._wait(idle_s if heard else None):
                 return
 
-    async def audio(self, idle_s: float | None = None) -> AsyncIterator[tuple[Samples, int]]:
-        """Decoded mono audio at 48 kHz without holes, and how many of its samples were made up for missing ones.
+    async def audio(self, idle_s: float | None = None, channels: int = 1) -> AsyncIterator[tuple[Samples, int]]:
+        """Decoded audio at 48 kHz without holes, and how many of its samples were made up for missing ones.
+
+        Shape (n,), or (n, 2) with two `channels`: a stream of music is stereo, any other the same on both sides.
 
         Ends as `packets` does.
         """
-        decoder = await asyncio.to_thread(GaplessDecoder)  # finding the library may take a while
+        decoder = await asyncio.to_thread(GaplessDecoder, channels)  # finding the library may take a while
         async for packet in self.packets(idle_s):
             yield decoder.decode(packet)
 
@@ -162,28 +164,29 @@ class GaplessDecoder:
 
     MAX_SILENCE = 600 * SAMPLE_RATE
 
-    def __init__(self) -> None:
-        self._decoder = OpusDecoder(1)
+    def __init__(self, channels: int = 1) -> None:
+        self._decoder = OpusDecoder(channels)
+        self._frame = () if channels == 1 else (channels,)
         self._next: int | None = None
 
     def decode(self, packet: RtpAudio) -> tuple[Samples, int]:
-        """The samples since the last packet, this one included, shape (n,); how many of them were made up.
+        """The samples since the last packet, this one included, and how many of them were made up.
 
-        Nothing for a packet that came after its time.
+        Shape (n,), or (n, channels) where there are more than one. Nothing for a packet that came after its time.
         """
         gap = self._gap(packet.rtp_time)
         if gap < 0:
-            return np.zeros(0, np.float32), 0
+            return np.zeros((0, *self._frame), np.float32), 0
         parts = []
         concealed = min(gap // PACKET, MAX_CONCEALED)
         parts += [self._decoder.decode(None, PACKET) for _ in range(concealed)]
-        parts.append(np.zeros(gap - concealed * PACKET, np.float32))
+        parts.append(np.zeros((gap - concealed * PACKET, *self._frame), np.float32))
         try:
             duration = packet_duration(packet.payload)
             parts.append(self._decoder.decode(packet.payload, duration))
         except OpusError:
             duration = PACKET
-            parts.append(np.zeros(PACKET, np.float32))
+            parts.append(np.zeros((PACKET, *self._frame), np.float32))
             gap += PACKET
         self._next = packet.rtp_time + duration
         return np.concatenate(parts), gap

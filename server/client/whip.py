@@ -18,6 +18,7 @@ from server.rtc.aiortc_contract import PacketSender, add_audio, open_connection
 from server.rtc.reports import ReportLog
 
 BITRATE = 64_000
+MUSIC_BITRATE = 256_000
 
 UNHEARD_S = 5.0
 """Without a report from a server that has sent some, the connection counts as lost: ICE takes half a minute."""
@@ -69,16 +70,16 @@ class Publication:
     ) -> Publication:
         """Open a session at `url`; media flows when this returns.
 
-        `denoise` is "active", "bypassed" or "absent"; `verify`: whether the server's certificate must be vouched for;
-        `resume_token`: of an earlier session of the stream that is to go on. Raises the server's error as a
-        ClearcastError, Unavailable when it cannot be reached.
+        `denoise` is "active", "bypassed", "absent" or "music"; `verify`: whether the server's certificate must be
+        vouched for; `resume_token`: of an earlier session of the stream that is to go on. Raises the server's error as
+        a ClearcastError, Unavailable when it cannot be reached.
         """
         peer = open_connection(ice_servers)
         sender = add_audio(peer, "sendonly").sender
         assert isinstance(sender, PacketSender)
         connection = Connection(peer)
         query = query_of(title=title, denoise=denoise, record=record)
-        await connection.open(url, token, query, verify, resume_token)
+        await connection.open(url, token, query, verify, resume_token, stereo=denoise == "music")
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await sender.started.wait()
@@ -165,7 +166,8 @@ async def publish(
     patience: float = 0.0,
     told: Callable[[str], None] = lambda line: None,
 ) -> float:
-    """Publish `blocks` (mono at 48 kHz, any lengths) in real time, then end the stream; seconds sent.
+    """Publish `blocks` (at 48 kHz, shape (n,) or, in stereo, (n, 2), any lengths) in real time, then end the stream;
+    seconds sent.
 
     `blocks` is read in a thread. When the connection is lost, the stream is gone on with where it was left, for which
     `patience` seconds are taken; `told` hears of it in words. Raises what `Publication.start` raises, and Unavailable
@@ -195,16 +197,17 @@ async def publish(
 
 def packets(blocks: Iterable[Samples], bitrate: int = BITRATE) -> Iterator[bytes]:
     """Opus packets of 20 ms; the last one is filled up with silence."""
-    encoder = OpusEncoder(1, bitrate=bitrate)
+    encoder: OpusEncoder | None = None
     rest = np.zeros(0, np.float32)
     for block in blocks:
+        encoder = encoder or OpusEncoder(1 if block.ndim == 1 else block.shape[1], bitrate=bitrate)
         samples = np.concatenate([rest, block]) if len(rest) else block
         whole = len(samples) // PACKET * PACKET
         for start in range(0, whole, PACKET):
             yield encoder.encode(samples[start : start + PACKET])
         rest = samples[whole:]
-    if len(rest):
-        yield encoder.encode(np.pad(rest, (0, PACKET - len(rest))))
+    if encoder is not None and len(rest):
+        yield encoder.encode(np.concatenate([rest, np.zeros((PACKET - len(rest), *rest.shape[1:]), np.float32)]))
 
 
 async def _pace(line: _Line, source: Iterator[bytes], progress: Progress | None) -> float:
