@@ -15,6 +15,7 @@ from server.errors import ClearcastError, Unavailable
 
 TIMEOUT_S = 30.0
 MAX_ANSWER_BYTES = 64 * 1024
+MAY_WORK_LATER = {429, 502, 503, 504}
 RESUME_TOKEN = "Clearcast-Resume-Token"  # noqa: S105 - the name of a header
 
 
@@ -144,4 +145,4 @@ async def _error(url: str, response: aiohttp.ClientResponse) -> ClearcastError:
         if isinstance(problem, dict):
             detail = str(problem.get("detail") or problem.get("title") or detail)
             code = str(problem.get("code") or code)
-    return _KINDS.get(code, ClearcastError)(detail, code=code)
+    return _KINDS.get(code, Unavailable if response.status in MAY_WORK_LATER else ClearcastError)(detail, code=code)
