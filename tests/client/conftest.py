@@ -25,6 +25,8 @@ class Relay:
         self.url = ""
         self.audio: list[ReceivedAudio] = []
         self.requests: list[tuple[str, str, str]] = []
+        self.tokens: list[str | None] = []
+        """Resume tokens that came with offers."""
         self.live = False
         self.told_live = False
         """Whether somebody has been told that a stream is live."""
@@ -72,6 +74,11 @@ class Relay:
         self.told_live = self.told_live or self.live
         return web.json_response({"slug": "main", "stream": {"id": "s1"} if self.live else None})
 
+    async def cut(self) -> None:
+        """Every connection ends; whoever comes again is welcome."""
+        for peer in self._peers.values():
+            await peer.close()
+
     async def close(self) -> None:
         for peer in self._peers.values():
             await peer.close()
@@ -79,6 +86,7 @@ class Relay:
 
     async def _offer(self, request: web.Request) -> str:
         self.requests.append((request.method, request.path_qs, request.headers.get("Authorization", "")))
+        self.tokens.append(request.headers.get("Clearcast-Resume-Token"))
         assert request.content_type == "application/sdp"
         if self.refuse is not None:
             problem = {"title": "No", "detail": self.refuse.message, "code": self.refuse.code, "status": 409}
@@ -88,7 +96,11 @@ class Relay:
     async def _created(self, request: web.Request, peer: PublisherPeer | ListenerPeer) -> web.Response:
         name = f"peer{len(self._peers)}"
         self._peers[name] = peer
-        headers = {"Location": f"{request.path}/{name}", "Clearcast-Stream": "s1"}
+        headers = {
+            "Location": f"{request.path}/{name}",
+            "Clearcast-Stream": "s1",
+            "Clearcast-Resume-Token": f"token-{name}",
+        }
         answer = await self.wire.attach(peer.answer) if self.wire is not None else peer.answer
         return web.Response(status=201, text=answer, content_type="application/sdp", headers=headers)
 

@@ -19,7 +19,7 @@ from server.client.media import open_writer, read_audio
 from server.client.whep import GaplessDecoder, Listening
 from server.client.whip import Publication, packets, publish
 from server.clock import PACKET
-from server.errors import ChannelLive, ClearcastError, Unavailable
+from server.errors import ChannelLive, ClearcastError, ResumeRefused, Unavailable
 from server.rtc.reorder import RtpAudio
 from tests.client.conftest import Relay
 from tests.rtc.peers import tone, until
@@ -140,6 +140,27 @@ async def test_a_server_that_goes_away_ends_the_publication(relay: Relay) -> Non
     with pytest.raises(Unavailable) as lost:
         await asyncio.wait_for(publishing, 60)
     assert lost.value.code == "connection-lost"
+
+
+async def test_a_lost_connection_is_taken_up_again_with_the_token_it_was_given(relay: Relay) -> None:
+    told: list[str] = []
+    blocks = [np.concatenate([tone(n) for n in range(80)])]
+    publishing = asyncio.create_task(publish(f"{relay.url}/whip/main", blocks, patience=30, told=told.append))
+    await until(lambda: len(relay.audio) > 5)
+    await relay.cut()
+    assert await asyncio.wait_for(publishing, 60) == pytest.approx(1.6)
+    assert relay.tokens == [None, "token-peer0"]
+    assert told == ["The connection was lost. Connecting anew …", "Live again."]
+    assert len(relay.audio) > 70  # the file went on where it was
+    assert [method for method, _, _ in relay.requests] == ["POST", "POST", "DELETE"]  # and the stream was ended once
+
+    publishing = asyncio.create_task(publish(f"{relay.url}/whip/main", (tone(n) for n in range(500)), patience=30))
+    await until(lambda: len(relay.tokens) == 3 and relay.sessions == 2)
+    await asyncio.sleep(0.2)
+    relay.refuse = ResumeRefused("Another stream is live on this channel.")
+    await relay.cut()
+    with pytest.raises(ResumeRefused):
+        await asyncio.wait_for(publishing, 60)
 
 
 def heard(numbers: list[int]) -> tuple[np.ndarray[Any, Any], int]:
