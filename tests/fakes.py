@@ -168,6 +168,29 @@ class FakeListener(FakePeer):
         self.packets.append((timestamp, packet))
 
 
+class FakeCrowd:
+    """Gives every packet to each listener in it; one that fails is told of, and goes."""
+
+    def __init__(self, on_broken: Callable[[FakeListener], None]) -> None:
+        self._on_broken = on_broken
+        self._listeners: list[FakeListener] = []
+
+    def add(self, peer: FakeListener) -> None:
+        self._listeners.append(peer)
+
+    def remove(self, peer: FakeListener) -> None:
+        if peer in self._listeners:
+            self._listeners.remove(peer)
+
+    def send(self, packet: bytes, timestamp: int) -> None:
+        for listener in list(self._listeners):
+            try:
+                listener.send(packet, timestamp)
+            except OSError:
+                self.remove(listener)
+                self._on_broken(listener)
+
+
 class FakePeers:
     """Makes peers for a media host and remembers them; `hasty` is a state that each tells before it is handed over."""
 
@@ -206,3 +229,6 @@ class FakePeers:
         if self.hasty:
             on_state(self.hasty)
         return self.listeners[-1]
+
+    def crowd(self, on_broken: Callable[[FakeListener], None]) -> FakeCrowd:
+        return FakeCrowd(on_broken)

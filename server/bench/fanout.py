@@ -27,8 +27,8 @@ from server.bench.handshake import handshake_ms
 from server.bench.receivers import ReceiverProcess
 from server.bench.voice import babble
 from server.clock import PACKET, SAMPLE_RATE, SystemClock
-from server.rooms.fanout import Channel
-from server.rtc.listen import ListenerPeer
+from server.rooms.encode import EncodeQueue
+from server.rtc.listen import Crowd, ListenerPeer
 from server.rtc.udp import UdpPort
 
 PACKET_S = PACKET / SAMPLE_RATE
@@ -43,36 +43,40 @@ class ClearcastPeers:
 
     def __init__(self) -> None:
         self._clock = SystemClock()
-        self._channel = Channel("bench", lambda _: None)
+        self._crowd = Crowd(self._clock, lambda _: None)
         self._peers: list[ListenerPeer] = []
         self._port: UdpPort | None = None
-        self._encoder = OpusEncoder(channels=1, bitrate=32_000)
+        self._encoding = EncodeQueue()
+        self._track = self._encoding.open(
+            OpusEncoder(channels=1, bitrate=32_000, signal="voice"),
+            lambda start, packet: self._crowd.send(packet, start),
+            _fail,
+        )
 
     async def answer(self, offer: str) -> str:
         if self._port is None:
             self._port = await UdpPort.open(max_pending=MAX_PENDING)
-        number = str(len(self._peers))
-
-        def changed(state: str) -> None:
-            if state == "connected":
-                self._channel.connect(number)
-
-        peer = await ListenerPeer.create(offer, self._port, changed, self._clock)
+        peer = await ListenerPeer.create(offer, self._port, lambda _: None, self._clock)
         self._peers.append(peer)
-        self._channel.add(number, peer)
+        self._crowd.add(peer)
         return peer.answer
 
     async def start(self) -> None:
         """Nothing to start: packets are pushed."""
 
     async def send(self, samples: Samples, index: int) -> None:
-        packet = await asyncio.to_thread(self._encoder.encode, samples)
-        self._channel.send(packet, index * PACKET)
+        self._encoding.put(self._track, index * PACKET, samples)
+        self._encoding.flush()
 
     async def close(self) -> None:
+        await self._encoding.close()
         await asyncio.gather(*(peer.close() for peer in self._peers))
         if self._port is not None:
             self._port.close()
+
+
+def _fail(error: Exception) -> None:
+    raise error
 
 
 class Void(Exception):

@@ -35,7 +35,7 @@ class Audience:
 
     def channel(self, channel_id: str) -> Channel:
         """The channel of that id, made where nobody listened to it or spoke on it yet."""
-        return self._channels.setdefault(channel_id, Channel(channel_id, self.drop))
+        return self._channels.setdefault(channel_id, Channel(channel_id, self._peers, self.drop))
 
     def peer(self, peer_id: str) -> Peer:
         """Raises NotFound."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from server import metrics
 from server.log import get_logger
-from server.rooms.peers import ListenerPeer
+from server.rooms.peers import ListenerPeer, PeerFactory
 
 log = get_logger(__name__)
 
@@ -15,13 +15,13 @@ class Channel:
     """Who listens at one address, across the streams that are sent there.
 
     Listeners may come before the publisher and stay when a stream ends: packets are stamped with the server's clock,
-    which goes on between streams. There is no backlog here, so that who joins starts at the live edge; a peer that
-    cannot keep up drops its own oldest packets.
+    which goes on between streams. Who joins starts at the live edge.
     """
 
-    def __init__(self, channel_id: str, on_broken: Callable[[str], None]) -> None:
+    def __init__(self, channel_id: str, peers: PeerFactory, on_broken: Callable[[str], None]) -> None:
         self.id = channel_id
         self._on_broken = on_broken
+        self._crowd = peers.crowd(self._broken)
         self._peers: dict[str, ListenerPeer] = {}
         self._connected: set[str] = set()
         self.pending = 0
@@ -43,6 +43,7 @@ class Channel:
         if peer_id not in self._peers or peer_id in self._connected:
             return False
         self._connected.add(peer_id)
+        self._crowd.add(self._peers[peer_id])
         metrics.LISTENERS.inc()
         return True
 
@@ -51,6 +52,7 @@ class Channel:
         if peer_id in self._connected:
             self._connected.discard(peer_id)
             metrics.LISTENERS.dec()
+            self._crowd.remove(self._peers[peer_id])
         return self._peers.pop(peer_id, None)
 
     def peers(self) -> list[str]:
@@ -61,12 +63,11 @@ class Channel:
 
         `timestamp` is the time of the packet's first sample: samples at 48 kHz of the server's clock.
         """
-        broken: list[str] = []
-        for peer_id in self._connected:
-            try:
-                self._peers[peer_id].send(packet, timestamp)
-            except Exception:  # the boundary of one listener: the others still get the packet
-                log.exception("a listener failed", peer=peer_id)
-                broken.append(peer_id)
-        for peer_id in broken:
+        self._crowd.send(packet, timestamp)
+
+    # ---- private
+
+    def _broken(self, peer: ListenerPeer) -> None:
+        for peer_id in [found for found, other in self._peers.items() if other is peer]:
+            log.error("a listener failed", peer=peer_id)
             self._on_broken(peer_id)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from server.audio.frame import Samples
 from server.clock import Clock
 from server.config import Settings
 from server.errors import Unavailable
+from server.rtc.listen import Crowd as RtcCrowd
 from server.rtc.listen import ListenerPeer as RtcListenerPeer
 from server.rtc.publish import PublisherPeer, ReceivedPacket
 from server.rtc.udp import UdpPort
@@ -62,10 +63,19 @@ class Peer(Protocol):
 
 
 class ListenerPeer(Peer, Protocol):
-    """Somebody who hears."""
+    """Somebody who hears what is sent to the crowd it is in."""
+
+
+class Crowd(Protocol):
+    """The listeners of a channel whose connection stands; of the factory's own kind."""
+
+    def add(self, peer: Any) -> None: ...
+
+    def remove(self, peer: Any) -> None:
+        """Nothing where it is not in the crowd."""
 
     def send(self, packet: bytes, timestamp: int) -> None:
-        """Queue an Opus packet; never blocks, the newest wins."""
+        """Give an Opus packet to everybody; never blocks, and whoever fails harms nobody else."""
         ...
 
 
@@ -92,6 +102,10 @@ class PeerFactory(Protocol):
         ...
 
     async def listener(self, offer: str, on_state: OnState) -> ListenerPeer: ...
+
+    def crowd(self, on_broken: Callable[[Any], None]) -> Crowd:
+        """A crowd without anybody; `on_broken` is told of a listener that failed, which is out of it by then."""
+        ...
 
 
 class RtcPeers:
@@ -130,3 +144,6 @@ class RtcPeers:
 
     async def listener(self, offer: str, on_state: OnState) -> ListenerPeer:
         return await RtcListenerPeer.create(offer, self.port, on_state, self._clock)
+
+    def crowd(self, on_broken: Callable[[Any], None]) -> Crowd:
+        return RtcCrowd(self._clock, on_broken)

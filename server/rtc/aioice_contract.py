@@ -276,6 +276,11 @@ def attach(connection: Any, port: UdpPort) -> None:
     SharedPeer(connection, port)
 
 
+def socket_of(pair: Any) -> tuple[PortSocket, Address]:
+    """The socket of the shared port that a candidate pair uses, and the peer's address."""
+    return pair.protocol.socket, pair.remote_addr
+
+
 def guard(connection: Any) -> None:
     """Bound what strangers can do to an ICE connection, and how long gathering and closing take."""
     receive = connection.data_received

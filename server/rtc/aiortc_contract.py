@@ -159,6 +159,8 @@ class PacketSender(RTCRtpSender):
         self._until_report = 1
         self.reports: ReportLog | None = None
         """Set by who wants to know what the listener reports."""
+        self.on_nack: Callable[[Sequence[int]], None] | None = None
+        """Set by who numbers and remembers the packets in place of `transmit`: gets the numbers asked for again."""
 
     @property
     def ready(self) -> bool:
@@ -176,6 +178,26 @@ class PacketSender(RTCRtpSender):
             return bool(transport.get_write_buffer_size() > MAX_UNSENT_BYTES)
         except AttributeError:  # a TURN allocation
             return len(transport._TurnTransport__send_tasks) > MAX_UNSENT_TASKS
+
+    @property
+    def numbering(self) -> tuple[int, int]:
+        """The next sequence number, and the RTP time of time 0."""
+        return self._sequence, self._origin
+
+    @property
+    def source(self) -> tuple[int, int]:
+        """SSRC and payload type."""
+        return self._ssrc, self._payload_type
+
+    @property
+    def session(self) -> Any:
+        """The SRTP session of what goes out, once `ready`."""
+        return self.transport._tx_srtp
+
+    @property
+    def pairs(self) -> dict[int, Any]:
+        """aioice's candidate pair in use, under 1: another one when the listener has moved."""
+        return self._pairs
 
     async def send(self, parameters: Any) -> None:
         if self._protect is None:
@@ -214,14 +236,15 @@ class PacketSender(RTCRtpSender):
         self._until_report -= 1
         if not self._until_report:
             self._until_report = REPORT_EVERY
-            self._report(rtp_time)
+            self.report(rtp_time, self.packets, self.octets)
         return True
 
-    def _report(self, rtp_time: int) -> None:
+    def report(self, rtp_time: int, packets: int, octets: int) -> None:
+        """Send a sender report: that it is `rtp_time` now, and what was sent so far."""
         now = current_ntp_time()
         if self.reports is not None:
-            self.reports.sent(now >> 16 & 0xFFFFFFFF, self.packets)
-        sent = (self.packets & 0xFFFFFFFF, self.octets & 0xFFFFFFFF)
+            self.reports.sent(now >> 16 & 0xFFFFFFFF, packets)
+        sent = (packets & 0xFFFFFFFF, octets & 0xFFFFFFFF)
         report = _SENDER_REPORT.pack(0x80, rtp.RTCP_SR, 6, self._ssrc, now, rtp_time, *sent)
         _send_control(self.transport, report + self._description)
 
@@ -234,6 +257,9 @@ class PacketSender(RTCRtpSender):
                     )
             return
         if not isinstance(packet, rtp.RtcpRtpfbPacket) or packet.fmt != rtp.RTCP_RTPFB_NACK:
+            return
+        if self.on_nack is not None:
+            self.on_nack(packet.lost)
             return
         pair = self._pairs.get(1)
         if pair is None or self._protect is None:

@@ -1,29 +1,16 @@
-"""A listener: Opus packets in, WebRTC out, from the caller's own turn on the event loop."""
+"""Listeners: Opus packets in, WebRTC out, to all of a channel in one go."""
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Callable
 
-from server.clock import PACKET, SAMPLE_RATE, Clock
-from server.metrics import PACKETS_SENT
-from server.queues import Policy, Queue
+from server.clock import Clock
 from server.rtc.aiortc_contract import PacketSender
 from server.rtc.peer import CONNECT_TIMEOUT_S, Begun, Peer, StateHandler, begin
 from server.rtc.reports import ListenerStatistics, ReportLog
 from server.rtc.sdp import Role
+from server.rtc.sender_loop import SenderLoop, Sent
 from server.rtc.udp import UdpPort
-
-QUEUE = 25
-"""Packets (half a second) that wait for a listener whose connection does not take them; the oldest is dropped."""
-COUNTED_AT_ONCE = 50
-
-WAITING = Queue(
-    "listener",
-    QUEUE,
-    Policy.OLDEST,
-    holds="packets for a listener whose connection takes none",
-    drop="That listener's network, or its relay over TCP, is too slow; the others lose nothing.",
-)
 
 # One connection hears whatever is published while it stands, music in stereo too; mono costs no more for it.
 PARAMETERS = {"minptime": 10, "stereo": 1, "sprop-stereo": 1, "useinbandfec": 0}
@@ -36,16 +23,10 @@ class ListenerPeer(Peer):
         super().__init__(begun, on_state)
         sender = begun.transceiver.sender
         assert isinstance(sender, PacketSender)
-        self.dropped = 0
-        """Packets that this listener missed because its connection did not take them."""
-        self._sender = sender
+        self.sender = sender
         self._reports = sender.reports = ReportLog(clock)
-        self._clock = clock
-        self._queue: deque[tuple[bytes, int, bool]] = WAITING.watch(deque())
-        self._last = 0  # stream time of the last packet
-        self._time = -PACKET  # RTP time of the last packet
-        self._sent_at = 0
-        self._uncounted = 0
+        self.crowd: Crowd | None = None
+        """The one it is in; set by that."""
 
     @classmethod
     async def create(
@@ -71,62 +52,55 @@ class ListenerPeer(Peer):
 
     @property
     def sent(self) -> int:
-        """Packets that went out."""
-        return self._sender.packets
+        """Packets that went out to it, in the crowd it is in."""
+        return self._sent.packets
+
+    @property
+    def dropped(self) -> int:
+        """Packets that it missed because its socket did not take them."""
+        return self._sent.dropped
 
     @property
     def statistics(self) -> ListenerStatistics:
         """What this listener reports of the way to it."""
-        return self._reports.statistics(self._sender.packets)
-
-    def send(self, payload: bytes, timestamp: int) -> None:
-        """Pass on one Opus packet; `timestamp` is its time in samples of the stream.
-
-        Before the connection stands it is forgotten: a listener starts at the live edge. The time may jump or start
-        again from 0 (another stream): the listener's RTP time goes on.
-        """
-        sender = self._sender
-        if not sender.ready:
-            return
-        step = timestamp - self._last
-        if 0 < step <= SAMPLE_RATE // 2:
-            self._last, self._time = timestamp, self._time + step
-            marker = False
-        else:
-            self._anchor(timestamp)
-            marker = True
-        self._sent_at = self._clock.samples()
-        if self._queue or sender.congested:
-            self._wait(payload, self._time, marker)
-        elif sender.transmit(payload, self._time, marker):
-            self._count()
+        return self._reports.statistics(self._sent.packets)
 
     # ---- private
 
+    @property
+    def _sent(self) -> Sent:
+        return self.crowd.loop.sent(self.sender) if self.crowd is not None else Sent()
+
     def _on_closed(self) -> None:
-        self._queue.clear()
-        PACKETS_SENT.inc(self._uncounted)
-        self._uncounted = 0
+        if self.crowd is not None:
+            self.crowd.remove(self)
 
-    def _count(self) -> None:
-        # The metric has a lock: once a second for each listener is enough.
-        self._uncounted += 1
-        if self._uncounted >= COUNTED_AT_ONCE:
-            PACKETS_SENT.inc(self._uncounted)
-            self._uncounted = 0
 
-    def _anchor(self, timestamp: int) -> None:
-        """After a pause or a jump the RTP time grows by the time that has passed."""
-        passed = self._clock.samples() - self._sent_at if self._time >= 0 else PACKET
-        self._last, self._time = timestamp, self._time + max(PACKET, passed)
+class Crowd:
+    """The listeners of a channel: what is sent goes to each whose connection stands, from the live edge on.
 
-    def _wait(self, payload: bytes, time: int, marker: bool) -> None:
-        queue = self._queue
-        queue.append((payload, time, marker))
-        if len(queue) > QUEUE:
-            queue.popleft()
-            self.dropped += 1
-            WAITING.dropped += 1
-        while queue and not self._sender.congested:
-            if self._sender.transmit(*queue.popleft()):
-                self._count()
+    `on_broken` is told of a listener that could not be sent to; it is out of the crowd by then.
+    """
+
+    def __init__(self, clock: Clock, on_broken: Callable[[ListenerPeer], None]) -> None:
+        self.loop = SenderLoop(clock, self._broken)
+        self._on_broken = on_broken
+        self._peers: dict[PacketSender, ListenerPeer] = {}
+
+    def add(self, peer: ListenerPeer) -> None:
+        """A listener more."""
+        peer.crowd = self
+        self._peers[peer.sender] = peer
+        self.loop.add(peer.sender)
+
+    def remove(self, peer: ListenerPeer) -> None:
+        """A listener less."""
+        if self._peers.pop(peer.sender, None) is not None:
+            self.loop.remove(peer.sender)
+
+    def send(self, payload: bytes, timestamp: int) -> None:
+        """Give one Opus packet to everybody; `timestamp` is its time in samples of the server's clock."""
+        self.loop.send(payload, timestamp)
+
+    def _broken(self, sender: PacketSender) -> None:
+        self._on_broken(self._peers.pop(sender))

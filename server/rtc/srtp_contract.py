@@ -1,6 +1,7 @@
 """What a connected peer sends is bounded before it is decrypted, and what SRTP refuses is counted.
 
-Leans on private names of aiortc's DTLS transport, as `server.rtc.aiortc_contract` does: the only other place.
+Leans on private names of aiortc's DTLS transport, as `server.rtc.aiortc_contract` does: the only other place. And on
+those of pylibsrtp, to protect packets where they lie (`handle`, `pointers`, `protect`): its own way copies each twice.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import numpy as np
 import pylibsrtp
 from aiortc.rtcdtlstransport import RTCDtlsTransport
+from numpy.typing import NDArray
+from pylibsrtp._binding import ffi, lib  # type: ignore[import-not-found]
 
 from server.metrics import SRTP_REFUSED
 
@@ -116,9 +120,27 @@ def _surviving(handle: Callable[..., Awaitable[None]]) -> Callable[..., Awaitabl
     return handle_data
 
 
+protect = lib.srtp_protect
+"""`protect(handle, packet, size)`: encrypt an RTP packet in place and update its size; 0 where that worked."""
+
+
+def handle(session: pylibsrtp.Session) -> Any:
+    """What `protect` takes for a session, valid while the session is there."""
+    return session._srtp[0]
+
+
+def pointers(packets: NDArray[np.uint8], sizes: NDArray[np.int32]) -> tuple[list[Any], list[Any]]:
+    """For each row of `packets`, shape (rows, bytes), where it and its size lie; valid while the arrays are there."""
+    first, first_size = ffi.from_buffer("char[]", packets), ffi.from_buffer("int[]", sizes)
+    rows = range(len(packets))
+    return [first + row * packets.strides[0] for row in rows], [first_size + row for row in rows]
+
+
 def missing_names() -> list[str]:
     """Private names used above that the installed version does not have; empty when all is well."""
     names = ("_setup_srtp", "_handle_rtp_data", "_handle_rtcp_data")
     missing = [f"aiortc.RTCDtlsTransport.{name}" for name in names if not hasattr(RTCDtlsTransport, name)]
     texts = [f"pylibsrtp: {text!r}" for text in _REASONS if text not in pylibsrtp.ERRORS]
+    if not hasattr(pylibsrtp.Session(), "_srtp"):
+        texts.append("pylibsrtp.Session._srtp")
     return missing + texts

@@ -10,7 +10,7 @@ from aiohttp import web
 from server.audio.opus import OpusEncoder, library_version
 from server.clock import PACKET, SystemClock
 from server.errors import ClearcastError
-from server.rtc.listen import ListenerPeer
+from server.rtc.listen import Crowd, ListenerPeer
 from server.rtc.publish import PublisherPeer, ReceivedAudio
 from server.rtc.udp import UdpPort
 from tests.wire import LossyWire
@@ -36,6 +36,7 @@ class Relay:
         self.port: UdpPort
         self._clock = SystemClock()
         self._peers: dict[str, PublisherPeer | ListenerPeer] = {}
+        self._crowd = Crowd(self._clock, lambda listener: None)
         self._encoder = OpusEncoder(1)
         self._time = 0
 
@@ -55,9 +56,9 @@ class Relay:
 
     async def whep(self, request: web.Request) -> web.Response:
         offer = await self._offer(request)
-        return await self._created(
-            request, await ListenerPeer.create(offer, self.port, lambda state: None, self._clock)
-        )
+        listener = await ListenerPeer.create(offer, self.port, lambda state: None, self._clock)
+        self._crowd.add(listener)
+        return await self._created(request, listener)
 
     async def delete(self, request: web.Request) -> web.Response:
         self.requests.append((request.method, request.path, ""))
@@ -107,8 +108,7 @@ class Relay:
     def _hear(self, audio: ReceivedAudio) -> None:
         self.audio.append(audio)
         payload = self._encoder.encode(audio.samples)
-        for listener in self.listeners:
-            listener.send(payload, self._time)
+        self._crowd.send(payload, self._time)
         self._time += PACKET
 
 

@@ -15,6 +15,7 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from server.audio.opus import OpusEncoder, library_version
 from server.clock import PACKET, SystemClock
 from server.rtc.aiortc_contract import PacketReceiver, PacketSender, add_audio, open_connection
+from server.rtc.listen import Crowd, ListenerPeer
 
 FINGERPRINT = "sha-256 "
 FINGERPRINT += "19:E2:1C:3B:4B:9F:81:E6:B8:5C:F4:A5:A8:D8:73:04:BB:05:2F:70:9F:04:A9:0E:05:E9:26:33:E8:70:88:A2"
@@ -100,6 +101,18 @@ def damaged(offer: str, chaos: random.Random, wounds: int) -> str:
         else:
             text[place : place + 1] = chr(chaos.randrange(128))
     return "".join(text)
+
+
+def crowd_of(*peers: ListenerPeer) -> Crowd:
+    """What sends to these listeners, none of which may fail."""
+
+    def broken(peer: ListenerPeer) -> None:
+        raise AssertionError("a listener failed")
+
+    crowd = Crowd(SystemClock(), broken)
+    for peer in peers:
+        crowd.add(peer)
+    return crowd
 
 
 async def until(condition: Callable[[], Any], timeout: float = 30.0) -> None:

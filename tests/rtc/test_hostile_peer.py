@@ -19,7 +19,7 @@ from server.rtc.listen import ListenerPeer
 from server.rtc.publish import PublisherPeer, ReceivedAudio
 from server.rtc.srtp_contract import CONTROL_BURST, MAX_SOURCES, Allowance
 from tests.rtc.conftest import Closing
-from tests.rtc.peers import Ear, Talker, until
+from tests.rtc.peers import Ear, Talker, crowd_of, until
 from tests.rtc.ports import Open
 from tests.wire import Address, LossyWire
 
@@ -186,15 +186,16 @@ async def test_a_listener_who_asks_for_everything_again_gets_twice_as_much_at_mo
     port = await open_port()
     tap, ear, states = closing(Tap()), closing(Ear()), list[str]()
     peer = closing(await ListenerPeer.create(await ear.offer(), port, states.append, SystemClock()))
+    crowd = crowd_of(peer)
     await ear.accept(await tap.attach(peer.answer))
     await until(lambda: states == ["connected"] and ear.ready)
     sent = 200
     for n in range(sent):
-        peer.send(bytes([n]) * 20, n * PACKET)
+        crowd.send(bytes([n]) * 20, n * PACKET)
         await asyncio.sleep(0)
     await until(lambda: len(ear.packets) == sent)
     media = peer._transceiver.sender._ssrc
-    newest = peer._transceiver.sender._sequence
+    newest = peer.sender.numbering[0] + sent
     wanted = sorted(newest - n & 0xFFFF for n in range(5000, 0, -1))  # aiortc writes numbers in order only
     storm = bytes(RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=media, lost=wanted))
     asked = REGISTRY.get_sample_value("clearcast_resends_refused_total") or 0
@@ -205,7 +206,7 @@ async def test_a_listener_who_asks_for_everything_again_gets_twice_as_much_at_mo
     await until(lambda: (REGISTRY.get_sample_value("clearcast_resends_refused_total") or 0) >= asked + 18 * HISTORY)
     assert tap.back - before <= HISTORY
     for n in range(10):  # who goes on listening may ask again
-        peer.send(bytes([n]) * 20, (sent + n) * PACKET)
+        crowd.send(bytes([n]) * 20, (sent + n) * PACKET)
     await until(lambda: len(ear.packets) == sent + 10)
     before = tap.back
     await ear.connection.getTransceivers()[0].receiver.transport._send_rtp(storm)

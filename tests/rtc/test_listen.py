@@ -11,8 +11,8 @@ from aiortc import RTCSessionDescription
 
 from server.audio.opus import OpusEncoder
 from server.clock import PACKET
-from server.rtc import listen
-from server.rtc.listen import ListenerPeer
+from server.rtc import sender_loop
+from server.rtc.listen import Crowd, ListenerPeer
 from server.rtc.udp import UdpPort
 from tests.rtc.peers import BROWSER_OFFER, Ear, plain_connection, tone, until
 from tests.wire import LossyWire
@@ -38,11 +38,14 @@ class Hall:
         self.clock = HandClock()
         self.states: list[str] = []
         self.peers: list[ListenerPeer] = []
+        self.broken: list[ListenerPeer] = []
+        self.crowd = Crowd(self.clock, self.broken.append)
         self.port: UdpPort
 
     async def answer(self, offer: str, **options: float) -> ListenerPeer:
         peer = await ListenerPeer.create(offer, self.port, self.states.append, self.clock, **options)
         self.peers.append(peer)
+        self.crowd.add(peer)
         return peer
 
     async def seat(self, ear: Ear) -> ListenerPeer:
@@ -77,7 +80,7 @@ async def test_packets_arrive_as_they_were_sent(hall: Hall, ear: Ear) -> None:
     peer = await hall.seat(ear)
     payloads = [bytes([n % 256]) * (n % 300 + 1) for n in range(100)]
     for n, payload in enumerate(payloads):
-        peer.send(payload, 777 + n * PACKET)
+        hall.crowd.send(payload, 777 + n * PACKET)
     await until(lambda: len(ear.packets) == 100)
     assert [payload for _, payload in ear.packets] == payloads
     assert set(steps(ear)) == {PACKET}
@@ -87,10 +90,10 @@ async def test_packets_arrive_as_they_were_sent(hall: Hall, ear: Ear) -> None:
 async def test_what_was_sent_before_a_listener_came_is_never_heard(hall: Hall, ear: Ear) -> None:
     peer = await hall.answer(await ear.offer())
     for n in range(10):
-        peer.send(b"early", n * PACKET)
+        hall.crowd.send(b"early", n * PACKET)
     await ear.accept(peer.answer)
     await until(lambda: "connected" in hall.states and ear.ready)
-    peer.send(b"live", 10 * PACKET)
+    hall.crowd.send(b"live", 10 * PACKET)
     await until(lambda: ear.packets)
     assert [payload for _, payload in ear.packets] == [b"live"]
 
@@ -101,16 +104,16 @@ async def test_a_listener_may_wait_for_a_stream_as_long_as_it_likes(hall: Hall, 
     await until(lambda: hall.states == ["connected"] and ear.ready)
     await asyncio.sleep(0.8)
     assert hall.states == ["connected"]
-    peer.send(b"at last", 0)
+    hall.crowd.send(b"at last", 0)
     await until(lambda: ear.packets)
 
 
 async def test_the_listeners_time_goes_on_over_pauses_and_new_streams(hall: Hall, ear: Ear) -> None:
-    peer = await hall.seat(ear)
+    await hall.seat(ear)
 
     def send(timestamp: int, waited: int) -> None:
         hall.clock.now += waited
-        peer.send(b"x", timestamp)
+        hall.crowd.send(b"x", timestamp)
 
     send(10 * PACKET, 0)
     send(11 * PACKET, PACKET)
@@ -128,15 +131,16 @@ async def test_a_connection_that_takes_nothing_keeps_the_newest(
     hall: Hall, ear: Ear, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     peer = await hall.seat(ear)
-    stuck = True
-    monkeypatch.setattr(listen.PacketSender, "congested", property(lambda sender: stuck))
+    for using in hall.port.sockets.values():
+        monkeypatch.setattr(using, "unsent", sender_loop.MAX_UNSENT_BYTES + 1)
     for n in range(100):
-        peer.send(bytes([n]), n * PACKET)
-    assert peer.dropped == 100 - listen.QUEUE
-    stuck = False
-    peer.send(bytes([100]), 100 * PACKET)
+        hall.crowd.send(bytes([n]), n * PACKET)
+    assert peer.dropped == 100 - sender_loop.QUEUE
+    for using in hall.port.sockets.values():
+        monkeypatch.setattr(using, "unsent", 0)
+    hall.crowd.send(bytes([100]), 100 * PACKET)
     await until(lambda: ear.packets and ear.packets[-1][1] == bytes([100]))
-    assert [payload[0] for _, payload in ear.packets] == list(range(76, 101))
+    assert [payload[0] for _, payload in ear.packets] == list(range(75, 101))
     assert set(steps(ear)) == {PACKET}
 
 
@@ -154,7 +158,7 @@ async def test_an_unmodified_receiver_decodes_it(hall: Hall) -> None:
         await until(lambda: receiver._RTCRtpReceiver__started)
         encoder = OpusEncoder(1)
         for n in range(10):
-            peer.send(encoder.encode(tone(n)), n * PACKET)
+            hall.crowd.send(encoder.encode(tone(n)), n * PACKET)
         track = tracks[0]
         frame = await asyncio.wait_for(track.recv(), 30)  # type: ignore[attr-defined]
         assert frame.sample_rate == 48_000
@@ -175,7 +179,7 @@ async def test_loss_on_the_way_leaves_the_connection_standing(hall: Hall, ear: E
     await until(lambda: "connected" in hall.states and ear.ready)
     wire.loss = 0.1
     for n in range(200):
-        peer.send(bytes([n]), n * PACKET)
+        hall.crowd.send(bytes([n]), n * PACKET)
         await asyncio.sleep(0.001)
     await until(lambda: len(ear.packets) + wire.lost >= 200)
     assert len(ear.packets) == 200 - wire.lost
@@ -194,5 +198,5 @@ async def test_a_listener_that_leaves_is_lost_and_one_that_never_comes_too(hall:
 async def test_sending_to_a_closed_peer_does_nothing(hall: Hall, ear: Ear) -> None:
     peer = await hall.seat(ear)
     await peer.close()
-    peer.send(b"x", 0)
+    hall.crowd.send(b"x", 0)
     assert peer.sent == 0

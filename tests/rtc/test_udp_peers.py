@@ -21,7 +21,7 @@ from server.rtc import udp
 from server.rtc.listen import ListenerPeer
 from server.rtc.publish import PublisherPeer, ReceivedAudio
 from tests.rtc.conftest import Closing
-from tests.rtc.peers import BROWSER_OFFER, Ear, Talker, until
+from tests.rtc.peers import BROWSER_OFFER, Ear, Talker, crowd_of, until
 from tests.rtc.ports import HERE, Open, a_socket, check, waiting
 from tests.wire import LossyWire
 
@@ -65,6 +65,7 @@ async def test_twenty_listeners_and_a_publisher_share_the_port(open_port: Open, 
     before = descriptors()
     publisher = closing(await PublisherPeer.create(hidden(own), port, heard.append, states.append, clock))
     listeners = [closing(await ListenerPeer.create(hidden(offer), port, states.append, clock)) for offer in offers]
+    crowd = crowd_of(*listeners)
     assert descriptors() <= before
     assert (port.pending, port.peers) == (21, 21)
     await talker.accept(publisher.answer)
@@ -77,8 +78,7 @@ async def test_twenty_listeners_and_a_publisher_share_the_port(open_port: Open, 
     await asyncio.sleep(0.05)
     for n in range(60):
         await talker.talk(1, interval=0.005)
-        for peer in listeners:
-            peer.send(bytes([n]) * 20, n * PACKET)
+        crowd.send(bytes([n]) * 20, n * PACKET)
     await until(lambda: len(heard) == 60 and all(len(ear.packets) == 60 for ear in ears))
     for peer in [publisher, *listeners]:
         await peer.close()
@@ -92,6 +92,7 @@ async def test_a_listener_keeps_hearing_while_the_port_is_flooded(open_port: Ope
     port = await open_port()
     ear, states = closing(Ear()), list[str]()
     peer = closing(await ListenerPeer.create(await ear.offer(), port, states.append, SystemClock()))
+    crowd = crowd_of(peer)
     await ear.accept(peer.answer)
     await until(lambda: states == ["connected"] and ear.connection.connectionState == "connected")
     await asyncio.sleep(0.05)
@@ -101,7 +102,7 @@ async def test_a_listener_keeps_hearing_while_the_port_is_flooded(open_port: Ope
     for n in range(100):
         for _ in range(60):
             flood.sendto(junk[n % 4], (HERE, port.number))
-        peer.send(bytes([n]), n * PACKET)
+        crowd.send(bytes([n]), n * PACKET)
         await asyncio.sleep(0.005)
     await until(lambda: len(ear.packets) == 100)
     assert sum(port.drops.values()) > 1000
@@ -119,24 +120,25 @@ async def test_a_listener_keeps_hearing_while_checks_come_from_hundreds_of_addre
     port = await open_port()
     ear, states = closing(Ear()), list[str]()
     peer = closing(await ListenerPeer.create(await ear.offer(), port, states.append, SystemClock()))
+    crowd = crowd_of(peer)
     await ear.accept(peer.answer)
     await until(lambda: states == ["connected"] and ear.connection.connectionState == "connected")
     await asyncio.sleep(0.05)
     name = peer._connection.getTransceivers()[0].receiver.transport.transport._connection.local_username
     checks = [check(f"{name}:x", "wrong"), check("somebody:x", "wrong"), check(name, "wrong")]
     with contextlib.ExitStack() as stack:
-        crowd = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(250)]
-        for n, one in enumerate(crowd):
+        strangers = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(250)]
+        for n, one in enumerate(strangers):
             one.bind((f"127.0.7.{n + 1}", 0))
             one.setblocking(False)
         for n in range(100):
-            for one in crowd[n % 5 :: 5]:
+            for one in strangers[n % 5 :: 5]:
                 one.sendto(checks[n % 3], (HERE, port.number))
-            peer.send(bytes([n]), n * PACKET)
+            crowd.send(bytes([n]), n * PACKET)
             await asyncio.sleep(0.005)
         await until(lambda: len(ear.packets) == 100)
         assert sum(port.drops.values()) > 2000
-        assert [answer for one in crowd for answer in waiting(one)] == []
+        assert [answer for one in strangers for answer in waiting(one)] == []
     assert (port.addresses, port.peers, states) == (1, 1, ["connected"])
 
 
@@ -219,13 +221,14 @@ async def test_a_listener_reports_loss_jitter_and_round_trip(open_port: Open, cl
     wire, ear, states = LossyWire(), closing(Ear()), list[str]()
     wire.delay_s = 0.02
     peer = closing(await ListenerPeer.create(await ear.offer(), port, states.append, SystemClock()))
+    crowd = crowd_of(peer)
     assert peer.statistics.loss is None
     await ear.accept(await wire.attach(peer.answer))
     await until(lambda: states == ["connected"] and ear.connection.connectionState == "connected")
     await asyncio.sleep(0.1)
     wire.loss = 0.2
     for n in range(180):
-        peer.send(bytes([n]), n * PACKET)
+        crowd.send(bytes([n]), n * PACKET)
         await asyncio.sleep(0.02)
     await until(lambda: peer.statistics.round_trip_s is not None)
     seen = peer.statistics
