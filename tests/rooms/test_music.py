@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from server.audio.opus import OpusEncoder
 from server.clock import HOP, SAMPLE_RATE
 from server.errors import Conflict, Unavailable
 from server.rooms.messages import DenoiseMode, Levels, StreamChange, StreamState
-from tests.fakes import FakePublisher
+from tests.fakes import FakePublisher, ManualClock
 from tests.rooms.studio import Studio
 
 MUSIC = DenoiseMode.MUSIC
@@ -267,3 +268,26 @@ async def test_what_waited_too_long_is_kept_and_not_heard(studio: Studio) -> Non
     await studio.host.end("stream-1", "ended")
     await studio.host.settle()
     assert kept(studio)[: len(band.sent)] == band.sent
+
+
+async def test_it_goes_on_after_the_server_was_away(tmp_path: Path) -> None:
+    """As music, in the same file, at stream time."""
+    first = Studio(tmp_path, reconnect_s=30)
+    await first.publish(denoise=MUSIC, record=True)
+    await Band(first, 480).play(1.01)
+    await first.host.close()
+    second = Studio(tmp_path, clock=ManualClock(77_000, first.clock.wall() + timedelta(seconds=2)), reconnect_s=30)
+    await second.host.restore(await second.host.left())
+    assert second.live().denoise.mode is MUSIC
+    await second.publish()
+    _, listener = await second.listen()
+    band = Band(second, 480)
+    await band.play(1)
+    assert [packet for _, packet in listener.packets] == band.sent
+    await second.host.end("stream-1", "ended")
+    await second.host.settle()
+    left, right = played(file(second))
+    assert 2.9 * SAMPLE_RATE < len(left) < 4.2 * SAMPLE_RATE
+    assert strongest(left[12_000:36_000]) == strongest(left[-36_000:-12_000]) == 440
+    assert strongest(right[-36_000:-12_000]) == 660
+    await second.host.close()
