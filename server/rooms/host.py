@@ -76,7 +76,8 @@ class MediaHost:
         self._encoding = EncodeQueue()
         self._disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="recorder")
         self._shelf = Shelf(settings.streams_dir, self._disk)
-        self._room = DiskWatch(settings.recordings_dir, settings.disk_reserve_mb, self._disk, self._room_changed)
+        self._looking = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        self._room = DiskWatch(settings.recordings_dir, settings.disk_reserve_mb, self._looking, self._room_changed)
         self._ticker = Ticker(clock, self.tick)
         self._streams: dict[str, Stream] = {}
         self._ending: dict[str, Stream] = {}
@@ -148,6 +149,7 @@ class MediaHost:
         await self._room.stop()
         self._ticker.stop()
         await self._encoding.close()
+        self._looking.shutdown(wait=False)
         self._disk.shutdown(wait=False)  # a disk that hangs must not hold up the rest
         if self._unsubscribe is not None:
             self._unsubscribe()
