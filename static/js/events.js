@@ -35,6 +35,16 @@ export class Events extends Emitter {
     this.ahead = 0;
   }
 
+  /** @param {() => void} act after every connection that was made again */
+  whenBack(act) {
+    let before = this.connected;
+    this.watch(() => {
+      const back = this.connected && !before;
+      before = this.connected;
+      if (back) act();
+    });
+  }
+
   /** @returns {number} the server's time, milliseconds since 1970 */
   now() {
     return Date.now() + this.ahead;

@@ -43,6 +43,7 @@ export class Player extends Emitter {
     this.audio.addEventListener("error", () => this.onError());
     document.addEventListener("visibilitychange", () => this.onVisible());
     store.watch(() => this.changed());
+    store.events.whenBack(() => this.listener?.backoff.hurry());
   }
 
   probeVolume() {

@@ -68,6 +68,8 @@ export class Publisher extends Emitter {
     this.microphone.watch(() => this.onMicrophone());
     this.line.watch(() => this.onLine());
     store.watch(() => this.onStore());
+    // A server that talks again takes offers again.
+    store.events.whenBack(() => this.line.backoff.hurry());
     store.events.subscribe("streams", ({ type, data }) => type === "publisher_replaced" && this.onReplaced(data.session));
     window.addEventListener("beforeunload", (event) => this.onAir && event.preventDefault());
   }
@@ -151,6 +153,11 @@ export class Publisher extends Emitter {
       postFilter: this.postFilter,
     });
     const link = await publish(url, this.sending, store.config?.ice_servers ?? [], this.pass?.token ?? null, signal, this.music);
+    if (signal.aborted) {
+      // Stopped in the very moment in which it stood.
+      await disconnect(link.session);
+      throw new ApiError(0, "stopped", "");
+    }
     await this.arrived(link.session);
     if (link.sender.track !== this.sending) await link.sender.replaceTrack(this.sending);
     return link;

@@ -22,7 +22,11 @@ export class Silence {
   get track() {
     if (this.held) return this.held;
     this.context = new AudioContext();
-    const [track] = this.context.createMediaStreamDestination().stream.getAudioTracks();
+    const nothing = new ConstantSourceNode(this.context, { offset: 0 });
+    const end = this.context.createMediaStreamDestination();
+    nothing.connect(end);
+    nothing.start(); // without a source nothing at all would be sent
+    const [track] = end.stream.getAudioTracks();
     this.held = /** @type {MediaStreamTrack} */ (track);
     void this.context.resume();
     return this.held;
@@ -46,6 +50,13 @@ export class Rescue {
     this.microphone = microphone;
     this.pause = FIRST_MS;
     this.next = 0;
+    navigator.mediaDevices?.addEventListener("devicechange", () => this.hurry());
+  }
+
+  /** Something was plugged in, or has come back. */
+  hurry() {
+    this.pause = FIRST_MS;
+    this.next = 0;
   }
 
   get needed() {
@@ -55,15 +66,12 @@ export class Rescue {
 
   /** Called again and again while one is live. */
   async look() {
-    if (!this.needed) {
-      this.pause = FIRST_MS;
-      this.next = 0;
-      return;
-    }
+    if (!this.needed) return this.hurry();
     if (this.microphone.opening || Date.now() < this.next) return;
     this.next = Date.now() + this.pause;
     this.pause = Math.min(MOST_MS, this.pause * 2);
     // Not where the browser would ask the person again and again: there is a button for that.
     if (await this.microphone.allowed()) await this.microphone.open();
+    return undefined;
   }
 }

@@ -60,7 +60,7 @@ function reconnectingNotice({ line, stream }) {
   if (store.events.closing) {
     return { what: `The server is starting again. Waiting for it (${clock(waited)})…`, remedy: "Keep talking or wait: the same stream goes on as soon as it is back.", actions: [] };
   }
-  const what = `Connection lost. Trying again (${line.attempts})…`;
+  const what = `Connection lost. Trying again (${Math.max(1, line.attempts)})…`;
   const open = store.config?.reconnect_s ?? 30;
   const left = (stream && store.away(stream.id)?.left) || open - waited;
   if (line.problem) return { what, remedy: line.problem, actions: [] };
