@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -142,27 +141,36 @@ async def test_a_disk_that_gets_full_is_told_while_the_stream_goes_on(
     await stop(talker)
 
 
-async def test_pages_find_a_server_that_was_started_again(house: House, tmp_path: Path) -> None:
+async def test_a_server_that_was_started_again_goes_on_with_the_stream_for_everybody(
+    house: House, tmp_path: Path, chromium_path: str, talk_file: Path
+) -> None:
+    """Once after it was told to stop, once after it was killed; nobody presses anything, and there is one recording."""
     house.excuse(LONELY)
-    port, folder = free_port(), tmp_path / "data"
-    talker, friend = await house.visitor(), await house.visitor()
-    async with local_server(folder, port=port, denoise="RNNoise") as server:
-        await server.wait_for_denoiser()
-        await go_live(talker, server.url, "Over two lives")
-        await open_listening(friend, server.url)
-        await hears(friend)
-    await says(friend.get_by_test_id("listen-notice"), "Trying again|has ended|does not answer")
-    async with local_server(folder, port=port, denoise="RNNoise") as server:
-        await server.wait_for_denoiser()
-        await friend.goto(f"{server.url}/live")
-        async with asyncio.timeout(90):
-            while not await live_streams(server.url):
-                if await talker.get_by_role("button", name="Go live").is_visible():
-                    await go_live(talker, server.url)
-                await asyncio.sleep(0.5)
-        await friend.get_by_test_id("live-card").wait_for()
-        await open_listening(friend, server.url)
-        await hears(friend, seconds=1)
+    port, folder, found = free_port(), tmp_path / "data", []
+    async with browse(chromium_path, talk_file, ["--autoplay-policy=no-user-gesture-required"]) as strict:
+        talker, friend = await house.visitor(), await house.visitor(strict)
+        for run in range(3):
+            async with local_server(folder, port=port, denoise="RNNoise") as server:
+                if run == 0:
+                    await server.wait_for_denoiser()
+                    await go_live(talker, server.url, "Over three lives")
+                    await open_listening(friend, server.url)
+                await hears(friend, seconds=1, limit=30)
+                await says(friend.get_by_test_id("player-title"), "^Playing$")
+                assert not await friend.evaluate("document.getElementById('sound').paused")
+                await talker.get_by_test_id("studio-notice").wait_for(state="hidden")
+                found += [(stream["id"], stream["state"]) for stream in await live_streams(server.url)]
+                if run == 1:
+                    server.process.kill()
+                    await server.process.wait()
+                elif run == 2:
+                    await stop(talker)
+                    kept = await server.get("/api/v1/recordings")
+                    assert [item["id"] for item in kept["items"]] == [found[0][0]]
+            if run < 2:
+                await says(talker.get_by_test_id("studio-notice"), "The server is starting again|Connection lost")
+                await says(friend.get_by_test_id("listen-notice"), "The server is starting again|Connection lost")
+        assert found == [(found[0][0], "live")] * 3
         assert await house.leave() == []
 
 
