@@ -184,6 +184,10 @@ class PacketSender(RTCRtpSender):
         """The next sequence number, and the RTP time of time 0."""
         return self._sequence, self._origin
 
+    def go_on_from(self, sequence: int) -> None:
+        """The next sequence number: one that was used protects nothing else, or its key would be given away."""
+        self._sequence = sequence
+
     @property
     def source(self) -> tuple[int, int]:
         """SSRC and payload type."""

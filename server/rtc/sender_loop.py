@@ -295,6 +295,7 @@ class SenderLoop:
             sender.on_nack = None
             self._stand_up(seat)
             del self._standing[seat]
+            sender.go_on_from(seat.sequence)
 
     def sent(self, sender: PacketSender) -> Sent:
         """What went to a listener since it was added."""
