@@ -1,16 +1,22 @@
 """What one more listener costs: `clearcast bench fanout`.
 
-The same speech goes to the same number of real WebRTC receivers (another process decrypts and counts every packet) in
-three ways, interleaved: aiortc's MediaRelay with frames (encoded again for each listener), aiortc's senders given
-packets that were encoded once, and Clearcast's own. The cost is this process's processor time per delivered packet;
-`setup_ms` is what it takes to answer and connect a listener, `setup_ms_dtls` the part of that which is DTLS.
+The same speech goes to real WebRTC receivers (another process decrypts and counts every packet) in three ways,
+interleaved: aiortc's MediaRelay with frames (encoded again for each listener; at most `RELAY_LISTENERS`, it cannot do
+more in time), aiortc's senders given packets that were encoded once (at most `PACKET_LISTENERS`), and Clearcast's
+own to all listeners. The cost is this process's whole processor time per delivered packet while a packet goes out every
+20 ms: encoding and the way to its thread, SRTP, sending, reports, connectivity checks, the event loop.
+`us_per_beat_encode` is the part of it that encodes, once for all listeners.
+
+`us_per_packet_floor`, in the same rounds: a loop that packs a header, protects and calls `sendto`, and nothing else,
+every 20 ms to as many sockets, which another process reads. `setup_ms` is what it takes to answer and connect a
+listener, `setup_ms_dtls` the part of that which is DTLS; `loop_lag_p99_ms` how late the event loop is with
+`loop_lag_listeners`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import socket
 import statistics
 import sys
 import time
@@ -23,6 +29,7 @@ from server.audio.frame import Samples
 from server.audio.opus import OpusEncoder
 from server.bench.baselines import PacketPeers, RelayPeers
 from server.bench.common import emit, main, note
+from server.bench.floor import floor
 from server.bench.handshake import handshake_ms
 from server.bench.receivers import ReceiverProcess
 from server.bench.voice import babble
@@ -32,6 +39,9 @@ from server.rtc.listen import Crowd, ListenerPeer
 from server.rtc.udp import UdpPort
 
 PACKET_S = PACKET / SAMPLE_RATE
+RELAY_LISTENERS = 30
+PACKET_LISTENERS = 100
+LAG_LISTENERS = 180
 MAX_PENDING = 10_000
 """All receivers connect at once here."""
 
@@ -174,53 +184,32 @@ async def run_until_whole(way: Callable[[], Any], listeners: int, seconds: float
     return None
 
 
-def floor(packets: int = 20_000) -> float:
-    """Microseconds of processor for an RTP header, SRTP protection and `sendto`, bare, best of three."""
-    from pylibsrtp import Policy, Session
-
-    payload = OpusEncoder(channels=1, bitrate=32_000).encode(babble(0.02)[:PACKET])
-    session = Session(Policy(key=bytes(30), ssrc_type=Policy.SSRC_ANY_OUTBOUND))
-    figures = []
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as source,
-    ):
-        sink.bind(("127.0.0.1", 0))
-        address = sink.getsockname()
-        source.setblocking(False)
-        for round_number in range(3):
-            before = time.process_time()
-            for index in range(packets):
-                number = round_number * packets + index
-                header = (
-                    b"\x80\x6f"
-                    + (number & 0xFFFF).to_bytes(2, "big")
-                    + (number * PACKET & 0xFFFFFFFF).to_bytes(4, "big")
-                    + b"\0\0\0\1"
-                )
-                source.sendto(session.protect(header + payload), address)
-            figures.append((time.process_time() - before) / packets * 1e6)
-    return min(figures)
-
-
 async def measure(listeners: int, seconds: float, rounds: int, lag: bool = True) -> dict[str, Any]:
     """The JSON object of the bench."""
     ways: list[Callable[[], Any]] = [RelayPeers, PacketPeers, ClearcastPeers]
+    most: dict[Any, int] = {RelayPeers: min(listeners, RELAY_LISTENERS), PacketPeers: min(listeners, PACKET_LISTENERS)}
+    floors: list[float] = []
+    encoding: list[float] = []
     figures: dict[str, list[float]] = {way.name: [] for way in ways}  # type: ignore[attr-defined]
     setups: list[float] = []
     for number in range(rounds):
         for way in ways:
-            run = await run_until_whole(way, listeners, seconds)
+            run = await run_until_whole(way, most.get(way, listeners), seconds)
             if run is not None:
                 figures[way.name].append(run["us_per_packet"])  # type: ignore[attr-defined]
                 setups += [run["setup_ms"]] if way is ClearcastPeers else []
+                encoding += [run["us_per_beat_encode"]] if way is ClearcastPeers else []
                 note(f"round {number + 1}: {way.name} {run['us_per_packet']:.1f} µs a packet")  # type: ignore[attr-defined]
+        floors.append(await asyncio.to_thread(floor, listeners))
     middle = {name: statistics.median(values) if values else None for name, values in figures.items()}
     own, relay, packets = middle["clearcast"], middle["relay"], middle["aiortc_packets"]
     result: dict[str, Any] = {
         "listeners": listeners,
         "us_per_packet": own,
-        "us_per_packet_floor": floor(),
+        "us_per_packet_floor": statistics.median(floors),
+        "us_per_beat_encode": statistics.median(encoding) if encoding else None,
+        "listeners_relay": most[RelayPeers],
+        "listeners_aiortc_packets": most[PacketPeers],
         "us_per_packet_relay": relay,
         "us_per_packet_aiortc_packets": packets,
         "ratio_to_relay": relay / own if relay and own else None,
@@ -232,16 +221,15 @@ async def measure(listeners: int, seconds: float, rounds: int, lag: bool = True)
         "rounds": {name: len(values) for name, values in figures.items()},
     }
     if own and lag:
-        half = max(listeners, int(PACKET_S / (own * 1e-6) / 2))
-        result["loop_lag_listeners"] = half
-        lags = [run["loop_lag_p99_ms"] for _ in range(3) if (run := await run_until_whole(ClearcastPeers, half, 5.0))]
+        result["loop_lag_listeners"] = many = max(listeners, LAG_LISTENERS)
+        lags = [run["loop_lag_p99_ms"] for _ in range(3) if (run := await run_until_whole(ClearcastPeers, many, 5.0))]
         result["loop_lag_p99_ms"] = min(lags) if lags else None
     return result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `clearcast bench fanout`."""
-    parser.add_argument("--listeners", type=int, default=30, help="receivers, at least 30 for a figure that counts")
+    parser.add_argument("--listeners", type=int, default=150, help="receivers, at least 30 for a figure that counts")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of one run")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each way")
     parser.add_argument("--no-lag", dest="lag", action="store_false", help="leave the loop's lag under load out")
