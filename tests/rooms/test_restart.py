@@ -18,6 +18,7 @@ from server.rooms.messages import DenoiseMode, StreamChange, StreamInfo, StreamS
 from tests.fakes import ManualClock
 from tests.rooms.sound import level, play, tone, until
 from tests.rooms.studio import Source, Studio, heard
+from tests.rooms.test_music import Band
 
 TORN = b"OggS\0\0half a page"
 
@@ -196,6 +197,29 @@ async def test_what_is_not_recorded_goes_on_too_and_nothing_is_left_of_it(runs: 
     ended = await end(runs.now)
     assert abs(scanned(runs.now.folder() / "clean.opus").duration_samples - ended.position) < PACKET
     assert shelf(runs) == []
+
+
+@pytest.mark.parametrize("duration", [480, 2880])
+async def test_music_goes_on_too_whatever_the_length_of_its_packets(runs: Runs, duration: int) -> None:
+    await runs.now.publish(denoise=DenoiseMode.MUSIC, record=True)
+    for seconds in (1.05, 1.0):
+        band = Band(runs.now, duration)
+        for _ in range(round(seconds * 20)):
+            await band.play(0.05)
+            await written(runs.now)
+        if seconds == 1.0:
+            break
+        await runs.kill()
+        (waiting,) = await runs.begin(2)
+        assert waiting.denoise.mode is DenoiseMode.MUSIC
+        await runs.now.publish()  # whatever the offer asks for now
+    ended = await end(runs.now)
+    info = scanned(runs.now.folder() / "clean.opus")
+    assert (info.channels, info.damages, info.closed) == (2, (), True)
+    assert abs(info.duration_samples - ended.position) <= max(PACKET, duration)
+    assert info.duration_samples == pytest.approx(4.05 * SAMPLE_RATE, abs=SAMPLE_RATE // 5)
+    assert spoken(runs.now.folder() / "clean.opus")[:3] == [True, False, False]
+    assert level(play(runs.now.folder() / "clean.opus")[-SAMPLE_RATE // 2 : -SAMPLE_RATE // 5]) > 0.05
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
