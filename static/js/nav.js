@@ -36,6 +36,7 @@ export function startNavigation() {
     for (const { place, link, label } of items) {
       if (place !== STUDIO) continue;
       link.classList.toggle("air", live);
+      link.classList.toggle("away", publisher.state === "reconnecting");
       say(label, live && publisher.streamId ? time : STUDIO.name);
       link.setAttribute("aria-label", live ? "Studio, you are live" : "Studio");
     }

@@ -11,6 +11,7 @@ const RELEASE_DB_PER_MS = 60 / 300;
  * @property {number} floor dBFS
  * @property {number} held dBFS, the peak held for a second
  * @property {boolean} live
+ * @property {boolean} heard whether, being live, one is heard
  * @property {number} hold 0 to 1: how far a hold to stop has come
  */
 
@@ -57,7 +58,7 @@ export class Ring {
     context.lineWidth = 3;
     for (let step = 0; step < half; step += 1) {
       const hot = step >= half * 0.9;
-      const [length, stroke, alpha] = this.tick(step, { lit, noise, held, hot }, full, state.live);
+      const [length, stroke, alpha] = this.tick(step, { lit, noise, held, hot }, full, state.heard);
       context.strokeStyle = stroke;
       context.globalAlpha = alpha;
       const angle = ((step + 0.5) / half) * Math.PI;
@@ -70,11 +71,11 @@ export class Ring {
    * @param {number} step
    * @param {{ lit: number, noise: number, held: number, hot: boolean }} at
    * @param {{ lit: number, off: number }} full
-   * @param {boolean} live
+   * @param {boolean} heard
    * @returns {[number, string, number]} length, colour, opacity
    */
-  tick(step, { lit, noise, held, hot }, full, live) {
-    const voice = colour(live ? "live" : "ink");
+  tick(step, { lit, noise, held, hot }, full, heard) {
+    const voice = colour(heard ? "live" : "ink");
     if (step < noise) return [full.lit * 0.72, colour("line-strong"), 1];
     if (step < lit) return [full.lit, hot ? colour("warn") : voice, 1];
     if (step === held && held > noise) return [full.lit, hot ? colour("warn") : voice, 1];

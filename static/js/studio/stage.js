@@ -55,7 +55,7 @@ export function stage(publisher, hint) {
     const heard = publisher.microphone.stream !== null && !publisher.muted;
     // The ring shows peaks, because what clips are peaks; those of noise stand some 10 dB above its mean.
     const floor = heard ? tracker.floor + 10 : -100;
-    ring.draw({ level: heard ? tracker.peak : -100, floor, held: heard ? tracker.held : -100, live: publisher.onAir, hold: disc.hold.progress }, now);
+    ring.draw({ level: heard ? tracker.peak : -100, floor, held: heard ? tracker.held : -100, live: publisher.onAir, heard: publisher.state === "live", hold: disc.hold.progress }, now);
     if (!publisher.onAir) drawTrace(input, publisher.microphone.stream ? tracker.bars : []);
   });
 

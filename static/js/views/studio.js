@@ -56,7 +56,7 @@ function airInfo(channel) {
     show() {
       const { stream } = publisher;
       setLiveTag(tag, publisher.state === "reconnecting" ? "reconnecting" : "live");
-      say(heard, publisher.state === "reconnecting" ? "Nobody hears you now" : publisher.muted ? "Muted" : "People can hear you");
+      say(heard, publisher.state === "reconnecting" ? "Not heard now" : publisher.muted ? "Muted" : "People can hear you");
       say(time, clock(stream ? store.position(stream.id) : 0));
       say(listeners, listening(stream?.listeners ?? 0));
       mute.show();
@@ -166,6 +166,7 @@ export async function studioView() {
 
   const show = () => {
     element.classList.toggle("on-air", publisher.onAir || publisher.state === "stopping");
+    element.classList.toggle("away", publisher.state === "reconnecting");
     for (const part of [head, air, link, sound, notes, trio, check, level, scene]) part.show();
   };
   const unwatch = publisher.watch(show);
