@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
+from server.audio.opus import library_version
 from server.bench.local import free_port
 from tests import guards
 
@@ -61,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if unknown:
         raise pytest.UsageError(f"CLEARCAST_REQUIRE knows {sorted(set(KINDS.values()))}, not {sorted(unknown)}")
     guards.install()
+    library_version()  # libopus is found now, as the server does when it starts, and not on an event loop
     os.environ["LOGNAME"] = "nobody"  # the default channel is named after who is logged in
     # As the server configures it, on whatever pytest captures: no tracebacks with coloured source, which take long.
     console = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)

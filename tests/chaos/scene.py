@@ -14,15 +14,13 @@ import aiohttp
 import numpy as np
 
 from server.audio.frame import Samples
-from server.audio.opus import OpusDecoder, OpusEncoder, library_version
+from server.audio.opus import OpusDecoder, OpusEncoder
 from server.bench.local import LocalServer, local_server
 from server.client.whep import Listening
 from server.client.whip import BITRATE, Publication
 from server.clock import PACKET, SAMPLE_RATE
 from server.rtc.reorder import RtpAudio
 from tests.machine import Stalls
-
-library_version()  # found once, before any event loop runs
 
 STALL_S = 1.5
 """Longest pause between two packets that a crowded machine is forgiven, beyond those that this process saw itself."""

@@ -7,15 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from server.audio.opus import OpusEncoder, library_version
+from server.audio.opus import OpusEncoder
 from server.clock import PACKET, SystemClock
 from server.errors import ClearcastError
 from server.rtc.listen import Crowd, ListenerPeer
 from server.rtc.publish import PublisherPeer, ReceivedAudio
 from server.rtc.udp import UdpPort
 from tests.wire import LossyWire
-
-library_version()  # found now, not on an event loop
 
 
 class Relay:

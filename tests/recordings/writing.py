@@ -10,10 +10,8 @@ import av
 import numpy as np
 
 from server.audio.ogg import OggOpusWriter
-from server.audio.opus import OpusEncoder, library_version
+from server.audio.opus import OpusEncoder
 from server.clock import PACKET
-
-library_version()  # found once, before any event loop runs
 
 STARTED = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
 

@@ -10,10 +10,8 @@ import av
 import numpy as np
 
 from server.audio.frame import Samples
-from server.audio.opus import OpusDecoder, library_version
+from server.audio.opus import OpusDecoder
 from server.clock import PACKET, SAMPLE_RATE
-
-library_version()  # finding the library takes a moment and must not happen on an event loop
 
 
 def tone(start: int, level: float = 0.5, hertz: float = 440.0) -> Samples:

@@ -12,7 +12,7 @@ import av
 import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from server.audio.opus import OpusEncoder, library_version
+from server.audio.opus import OpusEncoder
 from server.clock import PACKET, SystemClock
 from server.rtc.aiortc_contract import PacketReceiver, PacketSender, add_audio, open_connection
 from server.rtc.listen import Crowd, ListenerPeer
@@ -76,8 +76,6 @@ BROWSER_OFFER = "\r\n".join(
         "",
     ]
 )
-
-library_version()  # found now, not on an event loop
 
 
 def tone(packet: int, frequency: float = 440.0) -> np.ndarray[Any, np.dtype[np.float32]]:
