@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -172,7 +173,7 @@ class WorkerSupervisor:
             return reported
         if ended is not None:
             return WorkerLost(*ended, self._ready)
-        return WorkerLost("crash", f"It ended with status {status}.", self._ready)
+        return WorkerLost("crash", _end(status), self._ready)
 
     async def _spawn(self, control: socket.socket) -> asyncio.subprocess.Process:
         descriptors = (*self._host.area.descriptors, control.fileno())
@@ -252,6 +253,13 @@ def resident_mb(pid: int) -> int:
     except (OSError, IndexError, ValueError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+def _end(status: int) -> str:
+    """How a process ended, in words; a negative status is the signal that ended it."""
+    if status < 0:
+        return f"Its process was ended from outside ({signal.strsignal(-status)})."
+    return f"Its process ended by itself (exit status {status})."
 
 
 def _not_started(error: OSError) -> WorkerLost:
