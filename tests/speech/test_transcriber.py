@@ -1,0 +1,405 @@
+"""Streaming transcription against scripted models: what is said is committed once, in order and whole."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.audio.frame import AudioFrame
+from server.clock import SAMPLE_RATE
+from server.speech.decoded import Decoded, DecodedSegment, DecodedWord
+from server.speech.listening import Listening
+from server.speech.processor import Failure, Request, Watermark, Word
+from server.speech.transcriber import (
+    LONGEST_STEP,
+    SHORTEST_STEP,
+    Gap,
+    Interim,
+    Resume,
+    Transcriber,
+    TranscriberSettings,
+)
+from server.speech.vad import SpeechStart, VadSettings
+from tests.speech.scripted import Driver, Line, ScriptedTalk, sound, spoken
+
+LONG = ["".join(random.Random(n).choices("abcdefghijklmnoprstuvwyz", k=6)) for n in range(216)]
+"""216 different words."""
+
+SENTENCE = "one two three four five six seven eight nine ten eleven twelve"
+PACKET = 960
+
+
+def play(talk: ScriptedTalk, length: float, listening: Listening | None = None) -> Driver:
+    samples = sound(talk.lines, length)
+    return Driver(listening or Listening(), talk).play(samples, range(0, len(samples), PACKET))
+
+
+def test_everything_said_is_committed_once_and_in_order() -> None:
+    lines = spoken(SENTENCE) + spoken("now a second sentence is said", 6.0)
+    driver = play(ScriptedTalk(lines), 9.0)
+    assert driver.text == f"{SENTENCE} now a second sentence is said"
+    assert all(word.text.startswith(" ") for word in driver.words)
+    for word, (start, end, _) in zip(driver.words, lines, strict=True):
+        assert abs(word.start - start * SAMPLE_RATE) < 0.02 * SAMPLE_RATE
+        assert abs(word.end - end * SAMPLE_RATE) < 0.05 * SAMPLE_RATE
+
+
+def test_words_come_while_the_speaker_goes_on() -> None:
+    lines = spoken(" ".join(LONG[:20]))
+    listening = Listening()
+    driver = Driver(listening, ScriptedTalk(lines))
+    samples = sound(lines, 7.0)
+    waited = []
+    for begin in range(0, len(samples), PACKET):
+        known = len(driver.words)
+        driver.take(listening.push(AudioFrame(begin, samples[begin : begin + PACKET])))
+        driver.answer(0)
+        waited += [begin + PACKET - word.end for word in driver.words[known:]]
+    assert len(waited) == len(lines)
+    assert max(waited) < 1.3 * SAMPLE_RATE  # two steps and the frame that is not judged yet
+
+
+def test_the_watermark_keeps_its_word() -> None:
+    driver = play(ScriptedTalk(spoken(SENTENCE) + spoken("and again", 6.0)), 9.0)
+    mark = 0
+    for item in driver.out:
+        if isinstance(item, Watermark):
+            assert item.sample >= mark
+            mark = item.sample
+        elif isinstance(item, Word):
+            assert item.start >= mark
+    assert mark == 9 * SAMPLE_RATE
+
+
+def test_silence_is_never_decoded() -> None:
+    driver = play(ScriptedTalk([]), 600.0)
+    assert driver.transcribe.windows == []  # type: ignore[attr-defined]
+    assert driver.out[-1] == Watermark(600 * SAMPLE_RATE)
+
+
+@given(
+    cuts=st.lists(st.integers(1, 30 * SAMPLE_RATE), max_size=12),
+    late=st.integers(0, 3),
+    gaps=st.lists(st.sampled_from([0.1, 0.3, 0.6, 2.0]), min_size=3, max_size=6),
+    pace=st.sampled_from([0.2, 0.35, 0.5]),
+)
+@settings(max_examples=25, deadline=None)
+def test_commits_are_the_same_however_audio_is_cut(cuts: list[int], late: int, gaps: list[float], pace: float) -> None:
+    lines: list[Line] = []
+    at = 0.2
+    for position, gap in enumerate(gaps):
+        lines += spoken(f"this is part number {position} of the talk", at, pace)
+        at = lines[-1][1] + gap
+    samples = sound(lines, at + 0.1)
+
+    def unsure(words: list[DecodedWord], start: float, end: float) -> list[DecodedWord]:
+        """Every third window hears its last words otherwise."""
+        if round(end * 100) % 3 == 0 and len(words) > 2:
+            return [*words[:-2], DecodedWord(words[-2].start, words[-1].end, " mumble", 0.3)]
+        return words
+
+    packets = Driver(Listening(), ScriptedTalk(lines, unsure)).play(samples, range(0, len(samples), PACKET))
+    other = Driver(Listening(), ScriptedTalk(lines, unsure))
+    other.late = late
+    other.play(samples, cuts)
+    assert other.words == packets.words
+    assert len(packets.words) >= 8 * len(gaps) - 2 * len(gaps)
+
+
+def test_a_spelling_that_wavers_does_not_hold_words_up() -> None:
+    def shout(words: list[DecodedWord], start: float, end: float) -> list[DecodedWord]:
+        if round(end * 2) % 2:
+            return words
+        return [DecodedWord(w.start, w.end, w.text.upper() + ",", w.probability) for w in words]
+
+    lines = spoken(SENTENCE)
+    driver = play(ScriptedTalk(lines, shout), 6.0)
+    first = next(position for position, item in enumerate(driver.out) if isinstance(item, Word))
+    assert any(isinstance(item, Interim) for item in driver.out[first:])
+    assert [w.text.strip(" ,").lower() for w in driver.words] == SENTENCE.split()
+
+
+def test_somebody_counts() -> None:
+    """Regular text looks like a loop to the compressor; all the same it is not lost."""
+    text = " ".join(f"number{n}" for n in range(70))
+    assert play(ScriptedTalk(spoken(text)), 23.0).text == text
+
+
+def test_the_same_sentence_again_after_a_pause_is_no_loop() -> None:
+    lines = [line for n in range(8) for line in spoken("please stand up now", 1 + 3.0 * n)]
+    assert len(play(ScriptedTalk(lines), 26.0).words) == 32
+
+
+def test_a_language_without_spaces_keeps_its_text_as_it_is() -> None:
+    text = "今日は天気がいいですね"
+    lines = [(0.5 + 0.2 * i, 0.68 + 0.2 * i, sign) for i, sign in enumerate(text)]
+
+    def divided(words: list[DecodedWord], start: float, end: float) -> list[DecodedWord]:
+        """Every other window joins two signs to a word."""
+        if round(end * 2) % 2 or len(words) < 4:
+            return words
+        return [DecodedWord(words[0].start, words[1].end, words[0].text + words[1].text, 0.9), *words[2:]]
+
+    driver = play(ScriptedTalk(lines, divided, language="ja"), 5.0)
+    assert "".join(word.text for word in driver.words) == text
+    assert driver.listening.transcriber.state.language == "ja"
+
+
+def test_a_long_talk_without_a_pause_is_cut_and_nothing_lost() -> None:
+    lines = spoken(" ".join(LONG))
+    driver = play(ScriptedTalk(lines), 67.0)
+    assert driver.text.split() == LONG
+    windows = driver.transcribe.windows  # type: ignore[attr-defined]
+    assert max(end - start for start, end in windows) < 16
+    prompts = driver.transcribe.prompts  # type: ignore[attr-defined]
+    assert 150 < max(len(prompt) for prompt in prompts) <= 200
+
+
+def test_without_segments_and_agreement_the_window_is_cut_at_25_seconds() -> None:
+    lines = spoken(" ".join(LONG))
+    calls = 0
+
+    def never_twice(words: list[DecodedWord], start: float, end: float) -> list[DecodedWord]:
+        nonlocal calls
+        calls += 1
+        return [DecodedWord(w.start, w.end, f"{w.text}{'ab'[calls % 2]}", w.probability) for w in words]
+
+    driver = play(ScriptedTalk(lines, never_twice, segment_every=1000), 67.0)
+    windows = driver.transcribe.windows  # type: ignore[attr-defined]
+    assert max(end - start for start, end in windows) <= 25.01
+    assert [word[:-1] for word in driver.text.split()] == LONG
+
+
+@pytest.mark.parametrize("phrase", ["no", "thank you", "and so it goes", "the end of the story is near us"])
+def test_a_loop_is_not_committed_and_not_fed_back(phrase: str) -> None:
+    lines = spoken("we begin with some words that are fine", 0.5) + spoken("and we end with others", 4.0)
+
+    def loops(words: list[DecodedWord], start: float, end: float) -> list[DecodedWord]:
+        if not 2.0 < end < 3.6:
+            return words
+        said = f" {phrase}".split(" ")[1:] * 30
+        step = max(0.02, (end - start) / len(said) / 2)
+        return [
+            *words[:3],
+            *(DecodedWord(1.4 + i * step, 1.4 + (i + 1) * step, f" {w}", 0.99) for i, w in enumerate(said)),
+        ]
+
+    driver = play(ScriptedTalk(lines, loops), 7.0)
+    assert driver.text.split()[-5:] == ["and", "we", "end", "with", "others"]
+    assert driver.text.count(phrase) <= 1 + "we begin and we end".count(phrase)
+    assert driver.listening.transcriber.trips > 0
+    assert not any(phrase * 2 in prompt for prompt in driver.transcribe.prompts)  # type: ignore[attr-defined]
+    gaps = [item for item in driver.out if isinstance(item, Gap)]
+    assert all(gap.end > gap.start for gap in gaps)
+
+
+def test_people_may_repeat_themselves() -> None:
+    lines = spoken("no no no no yes yes yes I said it again and again and again")
+    assert play(ScriptedTalk(lines), 7.0).text == "no no no no yes yes yes I said it again and again and again"
+
+
+@pytest.mark.parametrize("text", ["Thanks for watching!", "♪", "Subtitles by the Amara.org community", "you"])
+def test_phrases_where_nobody_speaks_are_not_committed(text: str) -> None:
+    """The voice detector opens for a door; the model writes what it always writes in silence."""
+    lines = spoken("this was said")
+
+    def phantom(words: list[DecodedWord], start: float, end: float) -> list[DecodedWord]:
+        made_up = [DecodedWord(0.1 * i, 0.1 * i + 0.1, f" {w}", 0.6) for i, w in enumerate(text.split())]
+        return words if words else made_up
+
+    talk = ScriptedTalk([*lines, (6.0, 6.1, " ")], phantom)
+
+    def answer(request: Request) -> Decoded:
+        decoded = talk(request)
+        if talk.windows[-1][0] < 5:
+            return decoded
+        silent = [DecodedSegment(s.start, s.end, s.words, -1.3, 0.8) for s in decoded.segments]
+        return Decoded(tuple(silent), "en")
+
+    driver = Driver(Listening(), answer)
+    samples = sound(talk.lines, 8.0)
+    driver.play(samples, range(0, len(samples), PACKET))
+    assert talk.windows[-1][0] > 5
+    assert driver.text == "this was said"
+
+
+def test_words_in_a_pause_are_not_committed_however_sure_the_model_is() -> None:
+    def phantom(words: list[DecodedWord], start: float, end: float) -> list[DecodedWord]:
+        late = [DecodedWord(3.0 - start, 3.3 - start, " phantom", 0.99)] if start < 2.5 and end > 3.4 else []
+        return sorted([*words, *late], key=lambda word: word.start)
+
+    lines = spoken("some words here", 1.0) + spoken("and more after a pause", 4.0)
+    listening = Listening(VadSettings(minimum_silence=3 * SAMPLE_RATE))
+    driver = play(ScriptedTalk(lines, phantom), 8.0, listening)
+    assert driver.text == "some words here and more after a pause"
+
+
+def test_a_model_that_crashes_on_steps_loses_nothing() -> None:
+    lines = spoken(SENTENCE)
+    talk = ScriptedTalk(lines)
+
+    def answer(request: Request) -> Decoded | Failure:
+        return Failure("busy", dropped=True) if request.droppable else talk(request)
+
+    samples = sound(lines, 6.0)
+    driver = Driver(Listening(), answer).play(samples)
+    assert driver.text == SENTENCE
+
+
+def test_what_a_model_cannot_decode_in_three_tries_is_a_gap() -> None:
+    lines = spoken("these words crash it") + spoken("these do not", 5.0)
+    talk = ScriptedTalk(lines)
+    tries = 0
+
+    def answer(request: Request) -> Decoded | Failure:
+        nonlocal tries
+        decoded = talk(request)
+        if talk.windows[-1][0] < 3:
+            tries += not request.droppable
+            return Failure("CUDA out of memory")
+        return decoded
+
+    samples = sound(lines, 7.0)
+    driver = Driver(Listening(), answer).play(samples, range(0, len(samples), PACKET))
+    assert tries == 3
+    assert driver.text == "these do not"
+    (gap,) = [item for item in driver.out if isinstance(item, Gap)]
+    assert gap.start <= 0.5 * SAMPLE_RATE and gap.end >= 1.6 * SAMPLE_RATE and gap.reason == "CUDA out of memory"
+
+
+def test_a_crash_at_the_end_keeps_what_was_seen_before() -> None:
+    lines = spoken(SENTENCE)
+    talk = ScriptedTalk(lines)
+
+    def answer(request: Request) -> Decoded | Failure:
+        return talk(request) if request.droppable else Failure("out of memory")
+
+    samples = sound(lines, 6.0)
+    text = Driver(Listening(), answer).play(samples, range(0, len(samples), PACKET)).text
+    assert SENTENCE.startswith(text) and len(text.split()) >= 10
+
+
+def test_alignment_that_runs_backwards_still_gives_words_in_order() -> None:
+    def backwards(words: list[DecodedWord], start: float, end: float) -> list[DecodedWord]:
+        return [
+            DecodedWord(w.start - 1.5, w.end - 1.5, w.text, w.probability) if i % 4 == 2 else w
+            for i, w in enumerate(words)
+        ]
+
+    driver = play(ScriptedTalk(spoken(SENTENCE), backwards), 6.0)
+    assert driver.text == SENTENCE
+    for before, after in zip(driver.words, driver.words[1:], strict=False):
+        assert before.start < before.end <= after.start
+
+
+def test_the_language_is_heard_once_and_kept() -> None:
+    lines = spoken(SENTENCE)
+    languages = iter(["en"] * 6 + ["cy"] * 50)
+    talk = ScriptedTalk(lines)
+    asked = []
+
+    def answer(request: Request) -> Decoded:
+        asked.append(request.options["language"])
+        decoded = talk(request)
+        return Decoded(decoded.segments, request.options["language"] or next(languages))  # type: ignore[arg-type]
+
+    samples = sound(lines, 6.0)
+    Driver(Listening(), answer).play(samples)
+    assert asked[0] is None and asked[-1] == "en"
+
+
+def test_the_step_stretches_within_its_limits() -> None:
+    lines = spoken(" ".join(LONG[:60]))
+    asked = []
+    for step in (0.1, 2.0, 9.0):
+        listening = Listening()
+        listening.transcriber.step = round(step * SAMPLE_RATE)
+        driver = play(ScriptedTalk(lines), 20.0, listening)
+        assert len(driver.words) == 60
+        windows = driver.transcribe.windows  # type: ignore[attr-defined]
+        asked.append(min(round((b[1] - a[1]) * SAMPLE_RATE) for a, b in itertools.pairwise(windows[:5])))
+    assert asked == [SHORTEST_STEP, 2 * SAMPLE_RATE, LONGEST_STEP]
+
+
+def test_a_successor_goes_on_without_saying_anything_twice() -> None:
+    lines = spoken(SENTENCE + " and then the worker was killed but the talk went on as before")
+    samples = sound(lines, 9.0)
+    first = Driver(Listening(), ScriptedTalk(lines))
+    half = 4 * SAMPLE_RATE
+    for begin in range(0, half, PACKET):
+        first.take(first.listening.push(AudioFrame(begin, samples[begin : begin + PACKET])))
+        first.answer(0)
+    state, reached = first.listening.transcriber.state, first.listening.transcriber.reached
+    assert state.committed[-1].end == reached
+    second = Driver(Listening(resume=state), ScriptedTalk(lines))
+    second.play(samples[reached:], start=reached)
+    assert f"{first.text} {second.text}".split() == [text.strip() for _, _, text in lines]
+    assert second.transcribe.prompts[0].endswith(first.text[-20:])  # type: ignore[attr-defined]
+
+
+def test_skipping_marks_a_gap_and_goes_on() -> None:
+    lines = spoken(SENTENCE) + spoken("after the gap", 8.0)
+    samples = sound(lines, 10.0)
+    listening = Listening()
+    driver = Driver(listening, ScriptedTalk(lines))
+    driver.take(listening.push(AudioFrame(0, samples[: 6 * SAMPLE_RATE])))
+    assert listening.backlog == 6 * SAMPLE_RATE
+    driver.take(listening.skip("the machine is too busy"))
+    driver.answer(0)
+    driver.play(samples[6 * SAMPLE_RATE :], start=6 * SAMPLE_RATE)
+    assert driver.text == "after the gap"
+    (gap,) = [item for item in driver.out if isinstance(item, Gap)]
+    assert gap.start == 0 and gap.end >= 5.9 * SAMPLE_RATE
+    assert listening.done
+
+
+def test_memory_stays_flat() -> None:
+    """Ten minutes of talk leave as much behind as one."""
+    lines = [line for n in range(100) for line in spoken("these are five more words", 1 + 6.0 * n)]
+    samples = sound(lines, 601.0)
+    listening = Listening()
+    driver = Driver(listening, ScriptedTalk(lines))
+    kept = []
+    for begin in range(0, len(samples), SAMPLE_RATE):
+        driver.take(listening.push(AudioFrame(begin, samples[begin : begin + SAMPLE_RATE])))
+        driver.answer(0)
+        transcriber = listening.transcriber
+        kept.append(
+            (
+                len(transcriber._audio.between(0, 1 << 40)),
+                len(transcriber._track.between(0, 1 << 40)),
+                len(transcriber._committed),
+                len(transcriber._events),
+            )
+        )
+    assert len(driver.words) == 500
+    assert np.max(kept[60:], axis=0).tolist() <= [8 * 16_000, 300, 100, 4]
+
+
+def test_a_broken_microphone_is_heard_as_silence() -> None:
+    samples = np.full(3 * SAMPLE_RATE, np.nan, np.float32)
+    driver = Driver(Listening(), ScriptedTalk([])).play(samples, range(0, len(samples), PACKET))
+    assert driver.words == []
+
+
+def test_an_empty_stream_ends_at_once() -> None:
+    listening = Listening()
+    assert [item for item in listening.flush() if isinstance(item, Word | SpeechStart)] == []
+    assert listening.done
+
+
+def test_audio_out_of_order_is_refused() -> None:
+    listening = Listening()
+    listening.push(AudioFrame(0, np.zeros(960, np.float32)))
+    with pytest.raises(ValueError):
+        listening.push(AudioFrame(480, np.zeros(960, np.float32)))
+
+
+def test_answers_nobody_asked_for_are_refused() -> None:
+    with pytest.raises(KeyError):
+        Transcriber(iter([1]), TranscriberSettings(), Resume()).result(3, Failure("x"))
