@@ -78,21 +78,24 @@ def _timeline(seconds: float) -> int:
 
 
 def _forwards(middles: Sequence[int]) -> list[int]:
-    """Positions of the longest subsequence that does not decrease."""
+    """Positions of the longest subsequence that does not decrease; among equals, one that trusts the earlier words.
+
+    Patience sorting, from the end: what jumped back gives way to what stood before it.
+    """
     tails: list[int] = []
     at: list[int] = []
-    before: list[int] = []
-    for position, middle in enumerate(middles):
-        slot = bisect_right(tails, middle)
-        before.append(at[slot - 1] if slot else -1)
-        tails[slot:] = [middle, *tails[slot + 1 :]]
+    after: list[int] = []
+    for position, middle in enumerate(reversed(middles)):
+        slot = bisect_right(tails, -middle)
+        after.append(at[slot - 1] if slot else -1)
+        tails[slot:] = [-middle, *tails[slot + 1 :]]
         at[slot:] = [position, *at[slot + 1 :]]
     chain: list[int] = []
     position = at[-1] if at else -1
     while position >= 0:
-        chain.append(position)
-        position = before[position]
-    return chain[::-1]
+        chain.append(len(middles) - 1 - position)
+        position = after[position]
+    return chain
 
 
 def _spans(words: Sequence[Word], anchors: Sequence[int], start: int, end: int) -> list[tuple[int, int]]:

@@ -1,0 +1,111 @@
+"""What the speakers of a stream are called: a mapping beside the captions, which never rewrites them."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from server.errors import Conflict, InvalidRequest, NotFound
+
+LONGEST_NAME = 80
+"""Characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerName:
+    """`label` is the diarization's; `name` None: nobody knows, the page says “Speaker 2”.
+
+    `source` is "person" or "voice". `merged_into` names the label that this one turned out to be.
+    """
+
+    label: str
+    name: str | None = None
+    source: str | None = None
+    merged_into: str | None = None
+
+
+class SpeakerNames:
+    """Names and merges of one stream. A name by a person beats one by a recognised voice, for good."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, SpeakerName] = {}
+
+    def meet(self, label: str) -> None:
+        """Somebody new speaks."""
+        self._names.setdefault(label, SpeakerName(label))
+
+    def all(self) -> list[SpeakerName]:
+        """In the order in which they first spoke."""
+        return list(self._names.values())
+
+    def resolve(self, label: str) -> SpeakerName:
+        """Who a label in a caption is, merges followed. Raises `NotFound`."""
+        entry = self._entry(label)
+        while entry.merged_into is not None:
+            entry = self._names[entry.merged_into]
+        return entry
+
+    def rename(self, label: str, name: str) -> SpeakerName:
+        """A person says who it is.
+
+        Raises `InvalidRequest` for a name that is empty or too long, `Conflict` (code "speaker-name-taken") for one
+        that somebody else has: the page offers to merge the two.
+        """
+        clean = " ".join(unicodedata.normalize("NFC", name).split())
+        if not clean or len(clean) > LONGEST_NAME or any(unicodedata.category(c) == "Cc" for c in clean):
+            raise InvalidRequest(f"A name has between 1 and {LONGEST_NAME} characters.")
+        entry = self.resolve(label)
+        self._must_be_free(clean, entry)
+        return self._set(SpeakerName(entry.label, clean, "person"))
+
+    def recognise(self, label: str, name: str) -> SpeakerName | None:
+        """A known voice was heard. None where that changes nothing: a person knows better, or the name is taken."""
+        entry = self.resolve(label)
+        if entry.source == "person" or entry.name == name:
+            return None
+        try:
+            self._must_be_free(name, entry)
+        except Conflict:
+            return None
+        return self._set(SpeakerName(entry.label, name, "voice"))
+
+    def forget(self, label: str) -> SpeakerName:
+        """Take the name away, a person's too (undo, or the voice was deleted)."""
+        return self._set(SpeakerName(self.resolve(label).label))
+
+    def merge(self, label: str, into: str) -> SpeakerName:
+        """Two labels are the same person. Raises `Conflict` where they already are, `NotFound`."""
+        gone, kept = self.resolve(label), self.resolve(into)
+        if gone.label == kept.label:
+            raise Conflict("These are one speaker already.")
+        if kept.name is None and gone.name is not None:
+            self._set(SpeakerName(kept.label, gone.name, gone.source))
+        return self._set(SpeakerName(gone.label, gone.name, gone.source, kept.label))
+
+    def unmerge(self, label: str) -> SpeakerName:
+        """Undo the merge of this very label. Its name comes back unless somebody has it. Raises `Conflict`."""
+        entry = self._entry(label)
+        if entry.merged_into is None:
+            raise Conflict("This speaker is not merged with another.")
+        taken = any(
+            other.name == entry.name
+            for other in self._names.values()
+            if other.label != label and other.merged_into is None
+        )
+        name, source = (None, None) if taken else (entry.name, entry.source)
+        return self._set(SpeakerName(label, name, source))
+
+    def _must_be_free(self, name: str, entry: SpeakerName) -> None:
+        for other in self._names.values():
+            same = other.name is not None and other.name.casefold() == name.casefold()
+            if same and other.merged_into is None and other.label != entry.label:
+                raise Conflict(f"Somebody else is already called {name}.", code="speaker-name-taken")
+
+    def _entry(self, label: str) -> SpeakerName:
+        if label not in self._names:
+            raise NotFound("There is no such speaker.")
+        return self._names[label]
+
+    def _set(self, entry: SpeakerName) -> SpeakerName:
+        self._names[entry.label] = entry
+        return entry
