@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,6 +60,10 @@ class VoicingTrack:
         last = max(0, -((self._start - end) // _FRAME_LENGTH))
         return self._values[first:last]
 
+    def frame_start(self, sample: int) -> int:
+        """Where the first frame of `between(sample, …)` starts."""
+        return max(self._start, sample - (sample - self._start) % _FRAME_LENGTH)
+
     def voiced(self, start: int, end: int, threshold: float) -> int:
         """Samples of the span's frames with at least this probability."""
         return _FRAME_LENGTH * sum(value >= threshold for value in self.between(start, end))
@@ -69,6 +73,20 @@ def heard(word: Word, track: VoicingTrack, settings: EvidenceSettings) -> bool:
     """Whether somebody spoke at the word or close by."""
     near = track.between(word.start - settings.around, word.end + settings.around)
     return any(value >= settings.voiced for value in near)
+
+
+def tightened(word: Word, track: VoicingTrack, settings: EvidenceSettings) -> Word:
+    """The word without the silence that alignment gives it: a first word often starts with its window.
+
+    A frame of silence is left on each side, for sounds without voice.
+    """
+    values = track.between(word.start, word.end)
+    voiced = [position for position, value in enumerate(values) if value >= settings.voiced]
+    if not voiced:
+        return word
+    first = track.frame_start(word.start)
+    start = max(word.start, first + (voiced[0] - 1) * _FRAME_LENGTH)
+    return replace(word, start=start, end=max(start + 1, min(word.end, first + (voiced[-1] + 2) * _FRAME_LENGTH)))
 
 
 def believable(segment: DecodedSegment, start: int, end: int, track: VoicingTrack, settings: EvidenceSettings) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from server.clock import SAMPLE_RATE
 from server.speech.agreement import LONGEST_PHRASE, compression_ratio, letters, loop_start, split_after
 from server.speech.decoded import Decoded, on_timeline
-from server.speech.evidence import EvidenceSettings, VoicingTrack, believable, heard, too_fast
+from server.speech.evidence import EvidenceSettings, VoicingTrack, believable, heard, tightened, too_fast
 from server.speech.processor import Word
 
 LONGEST_WORD = 45
@@ -79,7 +79,11 @@ def _kept(
         own = words[first : first + len(segment.words)]
         first += len(segment.words)
         if own and believable(segment, own[0].start, own[-1].end, track, settings):
-            kept += [(word, position) for word in own if letters(word.text) and heard(word, track, settings)]
+            kept += [
+                (tightened(word, track, settings), position)
+                for word in own
+                if letters(word.text) and heard(word, track, settings)
+            ]
     return kept
 
 

@@ -99,7 +99,8 @@ class Transcriber:
     """`Heard` audio and `VadEvent`s in, each event after the audio it is about; words, interims, gaps, watermarks out.
 
     Model "transcribe": arrays (16 kHz audio (n,) float32); options `start` (where it stands, for logs), `prompt`,
-    `vocabulary`, `language` (None: to be detected), `task`; answer `Decoded`. At most one request is open.
+    `vocabulary`, `language` (None: to be detected), `task`, `thorough` (there is no second try); answer `Decoded`.
+    At most one request is open.
     """
 
     def __init__(
@@ -219,7 +220,8 @@ class Transcriber:
         number = next(self._ids)
         past = [word for word in self._committed if word.start >= self._prompt_from and word.end <= todo.start]
         prompt = tail_of(past, self.settings.prompt)
-        self._open = number, replace(todo, prompted=bool(prompt))
+        vocabulary = self.settings.vocabulary if todo.attempt == 0 else ""
+        self._open = number, replace(todo, prompted=bool(prompt or vocabulary))
         return Request(
             number,
             "transcribe",
@@ -229,9 +231,10 @@ class Transcriber:
             options={
                 "start": todo.start,
                 "prompt": prompt,
-                "vocabulary": self.settings.vocabulary,
+                "vocabulary": vocabulary,
                 "language": self.language.kept,
                 "task": self.settings.task,
+                "thorough": todo.kind != "step",
             },
         )
 

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.audio.frame import AudioFrame
 from server.clock import SAMPLE_RATE
 from server.errors import NotFound
 from server.speech.captions import SNAPSHOT, Caption, CaptionEvent, Captions
+from server.speech.listening import Listening
 from server.speech.processor import SpeakerTurn, Watermark, Word
 from server.speech.transcriber import Interim
+from tests.speech.scripted import Driver, ScriptedTalk, sound, spoken
 
 S = SAMPLE_RATE
 
@@ -49,7 +52,7 @@ def finals(events: Sequence[CaptionEvent]) -> list[Caption]:
     return [event.caption for event in events if event.type == "final"]
 
 
-def lines(events: Sequence[CaptionEvent]) -> list[tuple[tuple[str, ...], str]]:
+def lines_of(events: Sequence[CaptionEvent]) -> list[tuple[tuple[str, ...], str]]:
     return [(caption.speakers, caption.shown) for caption in finals(events)]
 
 
@@ -60,7 +63,7 @@ def test_a_caption_for_each_sentence_and_speaker() -> None:
     events += commit(captions, said("Good morning to all of you. How are you today?", 0.5))
     events += commit(captions, said("I am well, thank you", 4.5))
     events += silence(captions, 9)
-    assert lines(events) == [
+    assert lines_of(events) == [
         (("A",), "Good morning to all of you."),
         (("A",), "How are you today?"),
         (("B",), "I am well, thank you"),
@@ -110,6 +113,39 @@ def test_a_word_waits_for_its_speaker_but_not_longer_than_a_second() -> None:
     assert late.caption.words == final.words
 
 
+def test_who_is_known_in_time_costs_no_wait() -> None:
+    captions = Captions()
+    captions.turn(turn("A", 0, 4), 0)
+    captions.turn(Watermark(4 * S), 0)
+    words = said("everybody knows whose words these are.", 0.5)
+    commit(captions, words, delay=0.1)
+    now = words[-1].end + S // 10
+    (final,) = finals(captions.hear(Watermark(words[-1].end + S // 3), now))
+    assert final.speakers == ("A",)
+
+
+def test_from_audio_to_captions() -> None:
+    """Voice gate, transcriber and captions in one: what was said, each sentence with its speaker, soon after it."""
+    lines = spoken("Good morning to everybody here.") + spoken("Good morning, I am Bob.", 2.6)
+    samples = sound(lines, 6.0)
+    driver, captions = Driver(Listening(), ScriptedTalk(lines)), Captions()
+    captions.turn(turn("A", 0.4, 2.2), 0)
+    captions.turn(turn("B", 2.5, 4.2), 0)
+    captions.turn(Watermark(6 * S), 0)
+    events, taken, final_at = [], 0, {}
+    for begin in range(0, len(samples), 960):
+        now = begin + 960
+        driver.take(driver.listening.push(AudioFrame(begin, samples[begin:now])))
+        driver.answer(0)
+        for item in driver.out[taken:]:
+            new = captions.hear(item, now) if isinstance(item, Word | Interim | Watermark) else []
+            events += new
+            final_at |= {event.caption.id: now - event.caption.end for event in new if event.type == "final"}
+        taken = len(driver.out)
+    assert lines_of(events) == [(("A",), "Good morning to everybody here."), (("B",), "Good morning, I am Bob.")]
+    assert max(final_at.values()) < 1.6 * S
+
+
 def test_without_a_diarizer_nothing_waits() -> None:
     captions = Captions()
     captions.diarized = False
@@ -126,7 +162,7 @@ def test_a_late_turn_divides_what_is_not_final_yet() -> None:
     captions.turn(turn("A", 0, 1.4), words[-1].end)
     captions.turn(turn("B", 1.4, 3), words[-1].end)
     events = silence(captions, 4)
-    assert lines(events) == [(("A",), "are you there"), (("B",), "yes I am")]
+    assert lines_of(events) == [(("A",), "are you there"), (("B",), "yes I am")]
 
 
 def test_two_at_once_are_both_named() -> None:
@@ -134,7 +170,7 @@ def test_two_at_once_are_both_named() -> None:
     captions.turn(turn("A", 0, 4), 0)
     captions.turn(turn("B", 1, 3), 0)
     events = commit(captions, said("we both talk at the same time", 0.5)) + silence(captions, 6)
-    assert lines(events) == [(("A", "B"), "we both talk at the same time")]
+    assert lines_of(events) == [(("A", "B"), "we both talk at the same time")]
 
 
 def test_a_better_account_of_who_spoke_changes_speakers_and_nothing_else() -> None:

@@ -48,6 +48,11 @@ def test_alignment_may_be_off_by_a_little() -> None:
     assert text(judge(segment("all is well", 1.0), voiced=track((1.2, 1.7)))) == "all is well"
 
 
+def test_a_word_starts_and_ends_with_its_sound() -> None:
+    (word,) = judge(segment("well", 0.5, pace=3.0), voiced=track((2.0, 2.6))).words
+    assert abs(word.start - 2.0 * SAMPLE_RATE) <= 2 * FRAME and abs(word.end - 2.6 * SAMPLE_RATE) <= 2 * FRAME
+
+
 def test_whispers_own_sign_of_silence_counts_alone() -> None:
     everywhere = track((0, 8))
     assert text(judge(segment("you", 1.0, logprob=-1.4, no_speech=0.9), voiced=everywhere)) == ""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from server.audio.frame import AudioFrame
 from server.clock import SAMPLE_RATE
 from server.speech.decoded import Decoded, DecodedSegment, DecodedWord
+from server.speech.heard import Heard
 from server.speech.listening import Listening
 from server.speech.processor import Failure, Request, Watermark, Word
 from server.speech.transcriber import (
@@ -24,7 +25,7 @@ from server.speech.transcriber import (
     Transcriber,
     TranscriberSettings,
 )
-from server.speech.vad import SpeechStart, VadSettings
+from server.speech.vad import SpeechStart, VadSettings, Voicing
 from tests.speech.scripted import Driver, Line, ScriptedTalk, sound, spoken
 
 LONG = ["".join(random.Random(n).choices("abcdefghijklmnoprstuvwyz", k=6)) for n in range(216)]
@@ -134,6 +135,26 @@ def test_somebody_counts() -> None:
 def test_the_same_sentence_again_after_a_pause_is_no_loop() -> None:
     lines = [line for n in range(8) for line in spoken("please stand up now", 1 + 3.0 * n)]
     assert len(play(ScriptedTalk(lines), 26.0).words) == 32
+
+
+def test_a_word_that_goes_on_is_not_committed_by_halves() -> None:
+    """A slow word is heard cut off in three windows, each time the same."""
+    lines = [(0.5, 0.9, " a"), (1.0, 2.9, " supercalifragilistic"), (3.0, 3.4, " word")]
+    assert play(ScriptedTalk(lines), 6.0).text == "a supercalifragilistic word"
+
+
+def test_the_transcriber_alone_decodes_what_is_open_at_the_end() -> None:
+    transcriber = Transcriber(iter([1, 2]))
+    transcriber.push(Heard(0, np.zeros(8000, np.float32)))
+    transcriber.push(SpeechStart(0, 6144))
+    assert transcriber.push(Voicing(0, (1.0,) * 15)) == []
+    (request,) = transcriber.flush()
+    assert isinstance(request, Request)
+    assert not request.droppable and len(request.arrays[0]) == 8000
+    word = DecodedWord(0.1, 0.3, " yes", 0.9)
+    out = transcriber.result(request.id, Decoded((DecodedSegment(0.0, 0.4, (word,)),), "en"))
+    assert [item.text for item in out if isinstance(item, Word)] == [" yes"]
+    assert out[-1] == Watermark(24_000)
 
 
 def test_a_language_without_spaces_keeps_its_text_as_it_is() -> None:
