@@ -23,6 +23,9 @@ _REPEATS = {1: 7, 2: 4, 3: 4}
 _REPEATS_LONGER = 3
 """How often a phrase of so many words in a row is a loop and not emphasis."""
 
+_MOST_AWAY = 1.9
+"""Edits that any distance in time counts for at most: times may be wrong altogether, and two edits weigh more."""
+
 
 def letters(text: str) -> str:
     """Text as it is compared: letters, marks and digits only, without case or compatibility forms."""
@@ -77,7 +80,7 @@ def split_after(committed: Sequence[Word], hypothesis: Sequence[Word]) -> int:
         middle_after = (hypothesis[count].start + hypothesis[count].end) // 2 if count < len(heard) else end
         return (max(0, middle_before - end) + max(0, end - middle_after)) / SAMPLE_RATE
 
-    return min(range(len(costs)), key=lambda count: (costs[count] + 2 * away(count), -count))
+    return min(range(len(costs)), key=lambda count: (costs[count] + min(2 * away(count), _MOST_AWAY), -count))
 
 
 def loop_start(context: Sequence[Word], words: Sequence[Word]) -> int | None:

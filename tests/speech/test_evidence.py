@@ -79,6 +79,21 @@ def test_words_that_go_back_in_time_are_not_new() -> None:
     assert all(word.start >= committed[-1].end for word in found.words)
 
 
+def test_a_hypothesis_that_starts_over_is_not_believed() -> None:
+    committed = (Word(5 * SAMPLE_RATE, 6 * SAMPLE_RATE, " before", 0.9),)
+    over = DecodedSegment(
+        0, 3, tuple(DecodedWord(t, t + 0.2, f" {w}", 0.9) for w, t in (("before", 1.0), ("again", 1.3), ("told", 1.6)))
+    )
+    found = judge(over, voiced=track((0, 8)), committed=committed)
+    assert (found.trouble, found.sound) == ("rewind", 0)
+
+
+def test_times_without_any_order_mean_nothing() -> None:
+    backwards = tuple(DecodedWord(5.0 - 0.4 * i, 5.2 - 0.4 * i, f" w{i}", 0.9) for i in range(8))
+    found = judge(DecodedSegment(0, 6, backwards), voiced=track((0, 8)))
+    assert (found.trouble, found.sound) == ("disorder", 0)
+
+
 def test_symbols_are_not_words() -> None:
     assert text(judge(segment("♪ la ♪ ... -", 1.0), voiced=track((0, 8)))) == "la"
 

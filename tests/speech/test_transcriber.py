@@ -308,6 +308,40 @@ def test_what_a_model_cannot_decode_in_three_tries_is_a_gap() -> None:
     assert gap.start <= 0.5 * SAMPLE_RATE and gap.end >= 1.6 * SAMPLE_RATE and gap.reason == "CUDA out of memory"
 
 
+def test_a_full_window_that_cannot_be_decoded_is_a_gap_and_the_talk_goes_on() -> None:
+    lines = spoken(" ".join(LONG[:150]))
+    talk = ScriptedTalk(lines)
+
+    def answer(request: Request) -> Decoded | Failure:
+        decoded = talk(request)
+        return Failure("out of memory") if talk.windows[-1][0] < 10 else decoded
+
+    samples = sound(lines, 47.0)
+    driver = Driver(Listening(), answer).play(samples, range(0, len(samples), PACKET))
+    (gap,) = [item for item in driver.out if isinstance(item, Gap)]
+    assert gap.start < SAMPLE_RATE and 20 * SAMPLE_RATE < gap.end < 26 * SAMPLE_RATE
+    after = [text.strip() for start, _, text in lines if start * SAMPLE_RATE > gap.end]
+    assert driver.text.split()[-len(after) :] == after
+
+
+def test_music_that_passes_for_speech_is_listened_to_and_forgotten() -> None:
+    """A minute in which the voice detector is wrong and the model hears no words."""
+    talk = ScriptedTalk([(0.5, 60.0, " la")], lambda words, start, end: [])
+    driver = play(talk, 62.0)
+    assert driver.words == []
+    assert max(end - start for start, end in talk.windows) <= 25.01
+    assert not any(isinstance(item, Gap) for item in driver.out)
+    assert driver.out[-1] == Watermark(62 * SAMPLE_RATE)
+
+
+def test_after_a_long_silence_the_model_is_not_reminded() -> None:
+    lines = spoken("this was long ago") + spoken("this is now", 5.0) + spoken("and this is later", 40.0)
+    driver = play(ScriptedTalk(lines), 43.0)
+    by_window = dict(zip(driver.transcribe.windows, driver.transcribe.prompts, strict=True))  # type: ignore[attr-defined]
+    assert {prompt for (start, _), prompt in by_window.items() if 4 < start < 10} == {"this was long ago"}
+    assert {prompt for (start, _), prompt in by_window.items() if start > 30} == {""}
+
+
 def test_a_crash_at_the_end_keeps_what_was_seen_before() -> None:
     lines = spoken(SENTENCE)
     talk = ScriptedTalk(lines)
