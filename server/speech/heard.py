@@ -16,6 +16,9 @@ HEARD_RATE = 16_000
 RATIO = SAMPLE_RATE // HEARD_RATE
 """Samples of the timeline to one that a model hears."""
 
+_BLOCK = 960
+"""Samples of the timeline that are resampled at once: 20 ms."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heard:
@@ -31,10 +34,15 @@ class Heard:
 
 
 class Ear:
-    """Resamples a stream's timeline. The resampler's delay moves nothing: each sample stands where it was said."""
+    """Resamples a stream's timeline. The resampler's delay moves nothing: each sample stands where it was said.
+
+    Audio is resampled in blocks counted from its start, so that not even the last bit depends on how it was cut into
+    frames: a quantised model may hear another word for one.
+    """
 
     def __init__(self) -> None:
         self._resampler = StreamResampler(SAMPLE_RATE, HEARD_RATE)
+        self._waiting: Samples = np.zeros(0, np.float32)
         self._next_in: int | None = None
         self._next_out = 0
 
@@ -50,15 +58,21 @@ class Ear:
         if frame.start != self._next_in:
             raise ValueError(f"audio at sample {frame.start} does not follow {self._next_in}")
         self._next_in = frame.end
-        return self._out(self._resampler.push(np.asarray(frame.samples, np.float32)))
+        # A microphone that clips or has an offset is heard as it is, one that sends no numbers as silence.
+        samples = np.nan_to_num(np.asarray(frame.samples, np.float32), nan=0.0, posinf=1.0, neginf=-1.0)
+        waiting = np.concatenate([self._waiting, samples])
+        whole = len(waiting) // _BLOCK * _BLOCK
+        self._waiting = waiting[whole:]
+        return self._out([self._resampler.push(block) for block in waiting[:whole].reshape(-1, _BLOCK)])
 
     def flush(self) -> Heard:
         """The rest."""
-        return self._out(self._resampler.flush())
+        last = self._resampler.push(self._waiting)
+        self._waiting = self._waiting[:0]
+        return self._out([last, self._resampler.flush()])
 
-    def _out(self, samples: Samples) -> Heard:
-        # A microphone that clips or has an offset is heard as it is, one that sends no numbers as silence.
-        heard = Heard(self._next_out, np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0))
+    def _out(self, pieces: list[Samples]) -> Heard:
+        heard = Heard(self._next_out, np.concatenate([np.zeros(0, np.float32), *pieces]))
         self._next_out = heard.end
         return heard
 
