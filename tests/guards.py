@@ -40,6 +40,8 @@ AT_START = {"load_settings", "upgrade", "static_dir"}
 """Functions of `server/` that look at files once, before anybody is there to wait."""
 HARMLESS_CALLERS = ("linecache.py", "tokenize.py", "traceback.py", "<frozen importlib")
 """Printing a traceback and importing read files on behalf of whoever caused them."""
+COVERAGE = f"{os.sep}coverage{os.sep}"
+"""Measuring coverage looks a file up when it first sees a function of it."""
 
 WAITING: list[tuple[Any, str]] = [
     (time, "sleep"),
@@ -144,7 +146,7 @@ def _server_line(frame: FrameType | None) -> str | None:
             if frame.f_code.co_name == "<module>":
                 return None  # being imported: which test is the first to need it is chance
             return f"{name[len(SERVER) - len('server/') :]}:{frame.f_lineno} ({frame.f_code.co_name})"
-        if name.endswith(HARMLESS_CALLERS) or name.startswith(HARMLESS_CALLERS):
+        if name.endswith(HARMLESS_CALLERS) or name.startswith(HARMLESS_CALLERS) or COVERAGE in name:
             return None
         frame = frame.f_back
     return None
