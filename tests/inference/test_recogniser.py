@@ -1,0 +1,202 @@
+"""Whisper behind the seam of the policies: text, times and evidence, from one encoding of each window."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from server.audio.frame import AudioFrame, Samples
+from server.audio.resample import resample
+from server.clock import SAMPLE_RATE
+from server.errors import InvalidRequest, ModelCorrupt, ModelMissing
+from server.inference.recogniser import Recogniser, RecogniserSettings
+from server.inference.voice import SileroVad
+from server.speech.listening import Listening
+from server.speech.transcriber import TranscriberSettings
+from tests.speech.scripted import Driver
+
+pytest.importorskip("faster_whisper")
+sf = pytest.importorskip("soundfile")
+
+FIRST = "The number is twelve six six twenty."
+
+
+@pytest.fixture(scope="module")
+def nano(models_dir: Path) -> Path:
+    folder = models_dir / "whisper-nano"
+    if not folder.exists():
+        pytest.skip("whisper-nano is not there")
+    return folder
+
+
+@pytest.fixture
+def recogniser(nano: Path) -> Recogniser:
+    return Recogniser.load(nano)
+
+
+@pytest.fixture(scope="module")
+def talk(clips_dir: Path) -> Samples:
+    """`talk-two` at 48 kHz."""
+    path = clips_dir / "captions" / "talk-two.flac"
+    if not path.exists():
+        pytest.skip("the synthetic talks are not there")
+    samples, rate = sf.read(path, dtype="float32")
+    return resample(samples, rate, SAMPLE_RATE)
+
+
+def heard(talk: Samples, start: float, end: float) -> Samples:
+    return resample(talk[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)], SAMPLE_RATE, 16_000)
+
+
+@dataclass
+class ScriptedWhisper:
+    """CTranslate2's Whisper as far as the recogniser uses it; everything else is the real model's."""
+
+    real: Any
+    tokens: list[int]
+    score: float = -0.2
+    no_speech: float = 0.0
+    alignments: list[tuple[int, int]] | None = None
+    encoded: int = 0
+    asked: list[list[int]] = field(default_factory=list)
+    limits: list[int] = field(default_factory=list)
+    aligned_with: list[Any] = field(default_factory=list)
+    generated_with: list[Any] = field(default_factory=list)
+
+    is_multilingual = False
+    device = "cpu"
+
+    def encode(self, features: Any, to_cpu: bool = False) -> Any:
+        self.encoded += 1
+        return self.real.encode(features, to_cpu=to_cpu)
+
+    def generate(self, encoded: Any, prompts: list[list[int]], **options: Any) -> list[Any]:
+        self.generated_with.append(encoded)
+        self.asked.append(prompts[0])
+        self.limits.append(options["max_length"])
+        answer = type("Result", (), {})()
+        answer.sequences_ids, answer.scores, answer.no_speech_prob = [self.tokens], [self.score], self.no_speech
+        return [answer]
+
+    def align(self, encoded: Any, start: list[int], texts: list[list[int]], *rest: Any, **options: Any) -> list[Any]:
+        self.aligned_with.append(encoded)
+        answer = type("Result", (), {})()
+        answer.alignments = self.alignments or [(i, 10 * i) for i in range(len(texts[0]) + 1)]
+        answer.text_token_probs = [0.5] * len(texts[0])
+        return [answer]
+
+
+def script(recogniser: Recogniser, text: str, **options: Any) -> ScriptedWhisper:
+    """Make the model answer a text, without time stamps."""
+    model = recogniser._model
+    fake = ScriptedWhisper(model.model, model.hf_tokenizer.encode(text, add_special_tokens=False).ids, **options)
+    model.model = fake
+    return fake
+
+
+def test_words_come_with_their_times_and_spaces(recogniser: Recogniser, talk: Samples) -> None:
+    decoded = recogniser.transcribe(heard(talk, 0.3, 3.3))
+    words = decoded.words()
+    assert "".join(word.text for word in words) == f" {FIRST}"
+    truth = [0.617, 0.820, 1.200, 1.348, 1.675, 1.981, 2.343]
+    off = [abs(word.start + 0.3 - start) for word, start in zip(words, truth, strict=True)]
+    assert np.median(off) < 0.1 and max(off) < 0.4  # alignment lets the first word start with the window
+    assert all(0 < word.probability <= 1 for word in words)
+    assert decoded.segments[0].no_speech < 0.5 and decoded.segments[0].average_logprob > -1
+
+
+def test_the_window_is_encoded_once_for_text_and_times(recogniser: Recogniser, talk: Samples) -> None:
+    fake = script(recogniser, " The number is twelve")
+    recogniser.transcribe(heard(talk, 0.3, 3.3))
+    assert fake.encoded == 1
+    assert fake.aligned_with[0] is fake.generated_with[0]
+
+
+def test_a_loop_cannot_hold_the_others_up(recogniser: Recogniser, talk: Samples) -> None:
+    fake = script(recogniser, " The")
+    recogniser.transcribe(heard(talk, 0.3, 1.3))
+    assert fake.limits[0] - len(fake.asked[0]) == 28
+
+
+def test_the_prompt_is_bounded_and_ends_with_what_was_said_last(recogniser: Recogniser, talk: Samples) -> None:
+    fake = script(recogniser, " The")
+    recogniser.settings = RecogniserSettings(prompt_tokens=10)
+    recogniser.transcribe(heard(talk, 0.3, 1.3), prompt="the table and the river " * 20, vocabulary="Emma " * 50)
+    recogniser.transcribe(heard(talk, 0.3, 1.3))
+    long, bare = fake.asked
+    assert len(long) == len(bare) + 1 + 10
+    tokenizer = recogniser._model.hf_tokenizer
+    said = tokenizer.encode(" the river", add_special_tokens=False).ids
+    assert long[: -len(bare)][-len(said) :] == said
+
+
+@pytest.mark.parametrize("alignments", [[(0, 50), (1, 40), (2, 30), (3, 20), (4, 10), (5, 5)], [(0, 0)] * 6])
+def test_alignment_may_run_backwards(recogniser: Recogniser, talk: Samples, alignments: list[tuple[int, int]]) -> None:
+    script(recogniser, " The table is green", alignments=[(i, t) for i, (_, t) in enumerate(alignments)] + [(6, 5)] * 9)
+    decoded = recogniser.transcribe(heard(talk, 0.3, 3.3))
+    assert "".join(word.text for word in decoded.words()) == " The table is green"
+
+
+def test_nothing_said_is_nothing_written(recogniser: Recogniser) -> None:
+    script(recogniser, "")
+    assert recogniser.transcribe(np.zeros(16_000, np.float32)).words() == []
+
+
+def test_translation_is_refused_where_the_model_cannot(recogniser: Recogniser) -> None:
+    with pytest.raises(InvalidRequest, match="translate"):
+        recogniser.transcribe(np.zeros(16_000, np.float32), task="translate")
+
+
+def test_models_that_are_not_there_or_broken_are_told_apart(tmp_path: Path, nano: Path) -> None:
+    with pytest.raises(ModelMissing):
+        Recogniser.load(tmp_path)
+    shutil.copytree(nano, tmp_path / "broken")
+    (tmp_path / "broken" / "model.bin").chmod(0o600)
+    (tmp_path / "broken" / "model.bin").write_bytes(b"nothing of the kind")
+    with pytest.raises(ModelCorrupt):
+        Recogniser.load(tmp_path / "broken")
+    (tmp_path / "silero.onnx").write_bytes(b"nothing of the kind")
+    with pytest.raises(ModelCorrupt):
+        SileroVad(tmp_path / "silero.onnx")
+
+
+def test_a_talk_is_written_down_as_it_goes(recogniser: Recogniser, talk: Samples) -> None:
+    """Twelve seconds through voice detector, policy and model; the model's own whole-file text is the same."""
+    vad = SileroVad()
+    listening = Listening(transcriber=TranscriberSettings(prompt=0, step=SAMPLE_RATE))
+    driver = Driver(listening, recogniser.answer, vad.answer)
+    samples = talk[: round(8.7 * SAMPLE_RATE)]
+    driver.play(samples, range(0, len(samples), 4800))
+    assert driver.text == (
+        "The number is twelve six six twenty. I will repair the red music with Carol. "
+        "The city is small but the table is green."
+    )
+    assert driver.words[0].start == pytest.approx(0.617 * SAMPLE_RATE, abs=0.2 * SAMPLE_RATE)
+
+
+def test_silence_hum_and_noise_say_nothing(recogniser: Recogniser) -> None:
+    time = np.arange(6 * SAMPLE_RATE) / SAMPLE_RATE
+    noise = np.random.default_rng(1).normal(0, 0.05, len(time))
+    hum = 0.3 * np.sin(2 * np.pi * 50 * time)
+    samples = np.concatenate([np.zeros(len(time)), hum, noise]).astype(np.float32)
+    driver = Driver(Listening(), recogniser.answer, SileroVad().answer)
+    driver.play(samples, range(0, len(samples), 4800))
+    assert driver.text == ""
+
+
+def test_clipped_audio_with_an_offset_is_still_heard(recogniser: Recogniser, talk: Samples) -> None:
+    """Clipped and with a DC offset."""
+    samples = np.clip(talk[: 3 * SAMPLE_RATE] * 4 + 0.1, -1, 1).astype(np.float32)
+    listening = Listening(transcriber=TranscriberSettings(prompt=0, step=SAMPLE_RATE))
+    driver = Driver(listening, recogniser.answer, SileroVad().answer)
+    for begin in range(0, len(samples), 4800):
+        driver.take(listening.push(AudioFrame(begin, samples[begin : begin + 4800])))
+        driver.answer(0)
+    driver.take(listening.flush())
+    driver.answer(0)
+    assert "number is twelve six" in driver.text
