@@ -153,4 +153,4 @@ def test_it_runs_with_the_standard_library_alone() -> None:
     command = [sys.executable, "-I", "-S", ROOT / "tools" / "setup_environment.py", "nonsense"]
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
-    assert refused.stderr == "There is no extra nonsense; there are test, quality.\n"
+    assert refused.stderr == "There is no extra nonsense; there are test, quality, captions.\n"

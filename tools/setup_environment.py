@@ -44,7 +44,7 @@ class Room:
 
 TORCH_ROOM = {"cpu": Room(190, 700), "cuda": Room(3900, 6400)}
 BASE_ROOM = Room(130, 580)
-EXTRA_ROOM = {"test": Room(130, 420), "quality": Room(1, 2)}
+EXTRA_ROOM = {"test": Room(130, 420), "quality": Room(1, 2), "captions": Room(110, 260)}
 MODELS_MB = 8
 
 
