@@ -1,16 +1,20 @@
 """What one more listener costs: `clearcast bench fanout`.
 
 The same speech goes to real WebRTC receivers (another process decrypts and counts every packet) in three ways,
-interleaved: aiortc's MediaRelay with frames (encoded again for each listener; at most `RELAY_LISTENERS`, it cannot do
-more in time), aiortc's senders given packets that were encoded once (at most `PACKET_LISTENERS`), and Clearcast's
-own to all listeners. The cost is this process's whole processor time per delivered packet while a packet goes out every
-20 ms: encoding and the way to its thread, SRTP, sending, reports, connectivity checks, the event loop.
-`us_per_beat_encode` is the part of it that encodes, once for all listeners.
+interleaved: aiortc's MediaRelay with frames (encoded again for each listener), aiortc's senders given packets that were
+encoded once, and Clearcast's own. The cost is this process's whole processor time per delivered packet while a packet
+goes out every 20 ms: encoding and the way to its thread, SRTP, sending, reports, connectivity checks, the event loop.
+`us_per_beat_encode` is the part of Clearcast's that encodes, once for all listeners.
 
-`us_per_packet_floor`, in the same rounds: a loop that packs a header, protects and calls `sendto`, and nothing else,
-every 20 ms to as many sockets, which another process reads. `setup_ms` is what it takes to answer and connect a
-listener, `setup_ms_dtls` the part of that which is DTLS; `loop_lag_p99_ms` how late the event loop is with
-`loop_lag_listeners`.
+`ratio_to_aiortc_packets` compares at all listeners. MediaRelay cannot do so many in time: `ratio_to_relay` compares at
+`listeners_relay`, where Clearcast's cost is `us_per_packet_at_relay`; few listeners share one encoding there, so it is
+higher than `us_per_packet`.
+
+Two floors, in the same rounds: a loop that packs a header, protects and calls `sendto` for as many sockets, which
+another process reads, and nothing else. `us_per_packet_floor` sends every 20 ms as the ways above do;
+`us_per_packet_sendto` sends without a pause, so that caches and the processor stay warm: the lower of the two, and not
+what a stream can have. `setup_ms` is what it takes to answer and connect a listener, `setup_ms_dtls` the part of that
+which is DTLS; `loop_lag_p99_ms` how late the event loop is with `loop_lag_listeners`, in the quietest of three runs.
 """
 
 from __future__ import annotations
@@ -34,13 +38,15 @@ from server.bench.handshake import handshake_ms
 from server.bench.receivers import ReceiverProcess
 from server.bench.voice import babble
 from server.clock import PACKET, SAMPLE_RATE, SystemClock
+from server.queues import QUEUES
 from server.rooms.encode import EncodeQueue
 from server.rtc.listen import Crowd, ListenerPeer
 from server.rtc.udp import UdpPort
 
 PACKET_S = PACKET / SAMPLE_RATE
 RELAY_LISTENERS = 30
-PACKET_LISTENERS = 100
+MAX_BEHIND_S = 2.0
+"""A way that delivers its last packet later than this does not keep up."""
 LAG_LISTENERS = 180
 MAX_PENDING = 10_000
 """All receivers connect at once here."""
@@ -136,6 +142,33 @@ async def connect(peers: Any, receivers: ReceiverProcess, listeners: int) -> flo
     return spent / listeners
 
 
+def judge(report: dict[str, Any], count: int, behind: float) -> int:
+    """Packets that were delivered, of `count` to each receiver. Raises Void when some were not, or too late."""
+    received = report["received"]
+    # MediaRelay starts and ends between two packets; only a hole in the numbers is a loss.
+    holes = sum(last - first + 1 - packets for packets, first, last in received if first is not None)
+    short = sum(packets < count - 2 for packets, _, _ in received)
+    if holes or short:
+        full = f"{report['kernel_dropped']} found a receiver's socket full"
+        own = ", ".join(f"{QUEUES[name].dropped} dropped by {name}" for name in ("listener", "media_port_unsent"))
+        raise Void(f"{holes} packets missing, {short} receivers heard too few; since the start {full}, {own}")
+    if behind > MAX_BEHIND_S:
+        raise Void(f"the last packet came {behind:.1f} s late")
+    return sum(packets for packets, _, _ in received)
+
+
+async def drain(receivers: ReceiverProcess) -> tuple[dict[str, Any], float]:
+    """Wait until nothing more arrives: the last report, and how many seconds it took until then."""
+    began = changed = time.monotonic()
+    report = await receivers.ask(report=True)
+    while time.monotonic() - changed < 0.4:
+        await asyncio.sleep(0.1)
+        latest = await receivers.ask(report=True)
+        if latest != report:
+            report, changed = latest, time.monotonic()
+    return report, changed - began
+
+
 async def run_way(way: Callable[[], Any], listeners: int, seconds: float) -> dict[str, Any]:
     """One measured run of one way: processor time per delivered packet and the loop's lag."""
     receivers, peers = await ReceiverProcess.start(), way()
@@ -149,22 +182,16 @@ async def run_way(way: Callable[[], Any], listeners: int, seconds: float) -> dic
 
         warm = int(1 / PACKET_S)
         await pace(warm, send)
-        await asyncio.sleep(0.3)
+        await drain(receivers)
         await receivers.ask(reset=True)
         before, count = time.process_time(), int(seconds / PACKET_S)
         late = await pace(count, lambda index: send(index + warm))
+        report, behind = await drain(receivers)
         spent = time.process_time() - before
-        await asyncio.sleep(0.5)
-        report = (await receivers.ask(report=True))["received"]
     finally:
         await peers.close()
         await receivers.stop()
-    delivered = sum(packets for packets, _, _ in report)
-    # MediaRelay starts and ends between two packets; only a hole in the numbers is a loss.
-    holes = sum(last - first + 1 - packets for packets, first, last in report if first is not None)
-    short = sum(packets < count - 2 for packets, _, _ in report)
-    if holes or short:
-        raise Void(f"{holes} packets missing, {short} receivers heard too few")
+    delivered = judge(report, count, behind)
     return {
         "us_per_packet": spent / delivered * 1e6,
         "loop_lag_p99_ms": float(np.percentile(late, 99)) * 1e3,
@@ -184,47 +211,72 @@ async def run_until_whole(way: Callable[[], Any], listeners: int, seconds: float
     return None
 
 
+class Rounds:
+    """What the runs gave, by what was run."""
+
+    def __init__(self) -> None:
+        self.costs: dict[str, list[float]] = {}
+        self.setup_ms: list[float] = []
+        self.encode_us: list[float] = []
+
+    async def run(self, name: str, way: Callable[[], Any], listeners: int, seconds: float) -> None:
+        """One more run of one way; nothing is noted where it is void."""
+        costs = self.costs.setdefault(name, [])
+        run = await run_until_whole(way, listeners, seconds)
+        if run is None:
+            return
+        costs.append(run["us_per_packet"])
+        note(f"{name}, {listeners} listeners: {run['us_per_packet']:.1f} µs a packet")
+        if name == "clearcast":
+            self.setup_ms.append(run["setup_ms"])
+            self.encode_us.append(run["us_per_beat_encode"])
+
+    def middle(self, name: str) -> float | None:
+        return _middle(self.costs.get(name, []))
+
+
 async def measure(listeners: int, seconds: float, rounds: int, lag: bool = True) -> dict[str, Any]:
     """The JSON object of the bench."""
-    ways: list[Callable[[], Any]] = [RelayPeers, PacketPeers, ClearcastPeers]
-    most: dict[Any, int] = {RelayPeers: min(listeners, RELAY_LISTENERS), PacketPeers: min(listeners, PACKET_LISTENERS)}
+    few, done = min(listeners, RELAY_LISTENERS), Rounds()
     floors: list[float] = []
-    encoding: list[float] = []
-    figures: dict[str, list[float]] = {way.name: [] for way in ways}  # type: ignore[attr-defined]
-    setups: list[float] = []
-    for number in range(rounds):
-        for way in ways:
-            run = await run_until_whole(way, most.get(way, listeners), seconds)
-            if run is not None:
-                figures[way.name].append(run["us_per_packet"])  # type: ignore[attr-defined]
-                setups += [run["setup_ms"]] if way is ClearcastPeers else []
-                encoding += [run["us_per_beat_encode"]] if way is ClearcastPeers else []
-                note(f"round {number + 1}: {way.name} {run['us_per_packet']:.1f} µs a packet")  # type: ignore[attr-defined]
+    hot: list[float] = []
+    for _ in range(rounds):
+        await done.run("relay", RelayPeers, few, seconds)
+        if few < listeners:
+            await done.run("clearcast_at_relay", ClearcastPeers, few, seconds)
+        await done.run("aiortc_packets", PacketPeers, listeners, seconds)
+        await done.run("clearcast", ClearcastPeers, listeners, seconds)
         floors.append(await asyncio.to_thread(floor, listeners))
-    middle = {name: statistics.median(values) if values else None for name, values in figures.items()}
-    own, relay, packets = middle["clearcast"], middle["relay"], middle["aiortc_packets"]
+        hot.append(await asyncio.to_thread(floor, listeners, pause=False))
+    own, relay, packets = done.middle("clearcast"), done.middle("relay"), done.middle("aiortc_packets")
+    own_few = done.middle("clearcast_at_relay") if few < listeners else own
     result: dict[str, Any] = {
         "listeners": listeners,
         "us_per_packet": own,
-        "us_per_packet_floor": statistics.median(floors),
-        "us_per_beat_encode": statistics.median(encoding) if encoding else None,
-        "listeners_relay": most[RelayPeers],
-        "listeners_aiortc_packets": most[PacketPeers],
-        "us_per_packet_relay": relay,
+        "us_per_packet_floor": _middle(floors),
+        "us_per_packet_sendto": _middle(hot),
+        "us_per_beat_encode": _middle(done.encode_us),
         "us_per_packet_aiortc_packets": packets,
-        "ratio_to_relay": relay / own if relay and own else None,
         "ratio_to_aiortc_packets": packets / own if packets and own else None,
-        "setup_ms": statistics.median(setups) if setups else None,
+        "listeners_relay": few,
+        "us_per_packet_at_relay": own_few,
+        "us_per_packet_relay": relay,
+        "ratio_to_relay": relay / own_few if relay and own_few else None,
+        "setup_ms": _middle(done.setup_ms),
         "setup_ms_dtls": handshake_ms(),
         "loop_lag_p99_ms": None,
         "loop_lag_listeners": None,
-        "rounds": {name: len(values) for name, values in figures.items()},
+        "rounds": {name: len(values) for name, values in done.costs.items()},
     }
     if own and lag:
         result["loop_lag_listeners"] = many = max(listeners, LAG_LISTENERS)
         lags = [run["loop_lag_p99_ms"] for _ in range(3) if (run := await run_until_whole(ClearcastPeers, many, 5.0))]
         result["loop_lag_p99_ms"] = min(lags) if lags else None
     return result
+
+
+def _middle(values: list[float]) -> float | None:
+    return statistics.median(values) if values else None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -32,8 +32,11 @@ def _drain(count: int, pipe: Connection) -> None:
             key.fileobj.recv(2048)  # type: ignore[union-attr]
 
 
-def floor(receivers: int, seconds: float = 3.0) -> float:
-    """Microseconds of processor for each packet, sent every 20 ms to so many sockets that another process reads."""
+def floor(receivers: int, seconds: float = 3.0, *, pause: bool = True) -> float:
+    """Microseconds of processor for each packet to so many sockets that another process reads.
+
+    One goes to all of them every 20 ms; without a `pause` as many as in `seconds`, one after the other at once.
+    """
     ours, theirs = multiprocessing.Pipe()
     reader = multiprocessing.get_context("spawn").Process(target=_drain, args=(receivers, theirs), daemon=True)
     reader.start()
@@ -49,7 +52,8 @@ def floor(receivers: int, seconds: float = 3.0) -> float:
                 for session, address in zip(sessions, addresses, strict=True):
                     header = _HEADER.pack(0x80, 111, number, number * PACKET, 1)
                     source.sendto(session.protect(header + payload), address)
-                time.sleep(PACKET / SAMPLE_RATE)
+                if pause:
+                    time.sleep(PACKET / SAMPLE_RATE)
             spent = time.process_time() - before
     finally:
         reader.terminate()

@@ -2,23 +2,30 @@
 
 Run as `python -m server.bench.receivers`; it talks in JSON lines, a command on stdin and its answer on stdout:
 `{"open": n}` → `{"offers": [sdp…]}`, `{"connect": [sdp…]}` → `{"connected": n}`, `{"reset": true}` → `{}`,
-`{"report": true}` → `{"received": [[packets, first, last]…]}` (sequence numbers unwrapped), `{"close": true}` → `{}`.
+`{"report": true}` → `{"received": [[packets, first, last]…], "late": n, "kernel_dropped": n}`,
+`{"close": true}` → `{}`. Sequence numbers are unwrapped, `first` is the lowest and `last` the highest; `late` tells how
+many packets came behind a later one, `kernel_dropped` how many datagrams found a receiver's socket full.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from server.rtc.aiortc_contract import tap_rtp
+from server.rtc.aiortc_contract import tap_rtp, udp_sockets
 
 CONNECT_LIMIT_S = 90.0
 LINE_LIMIT = 64 << 20
+BUFFER = 4 << 20
+"""Bytes that the kernel is asked to hold for each socket: a process that gets no turn for seconds misses nothing."""
+_SO_MEMINFO, _MEMINFO = 55, struct.Struct("=9I")
 
 
 @dataclass
@@ -28,15 +35,20 @@ class Count:
     packets: int = 0
     first: int | None = None
     last: int = 0
+    late: int = 0
 
     def take(self, packet: bytes) -> None:
         """Count one decrypted RTP packet (RFC 3550 section 5.1)."""
         number = int.from_bytes(packet[2:4], "big")
+        self.packets += 1
         if self.first is None:
             self.first = self.last = number
-        else:
-            self.last += (number - self.last + 0x8000 & 0xFFFF) - 0x8000
-        self.packets += 1
+            return
+        number = self.last + (number - self.last + 0x8000 & 0xFFFF) - 0x8000
+        if number <= self.last:
+            self.late += 1
+            self.first = min(self.first, number)
+        self.last = max(self.last, number)
 
 
 @dataclass
@@ -53,6 +65,8 @@ class Receivers:
             peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
             peer.addTransceiver("audio", direction="recvonly")
             await peer.setLocalDescription(await peer.createOffer())
+            for using in udp_sockets(peer):
+                using.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
             self.peers.append(peer)
             offers.append(peer.localDescription.sdp)
         return offers
@@ -70,7 +84,7 @@ class Receivers:
 
     def reset(self) -> None:
         for count in self.counts:
-            count.packets, count.first, count.last = 0, None, 0
+            count.packets, count.first, count.last, count.late = 0, None, 0, 0
 
     async def close(self) -> None:
         await asyncio.gather(*(peer.close() for peer in self.peers))
@@ -84,12 +98,24 @@ class Receivers:
         if "connect" in command:
             return {"connected": await self.connect(command["connect"])}
         if "report" in command:
-            return {"received": [[count.packets, count.first, count.last] for count in self.counts]}
+            return {
+                "received": [[count.packets, count.first, count.last] for count in self.counts],
+                "late": sum(count.late for count in self.counts),
+                "kernel_dropped": sum(kernel_dropped(using) for peer in self.peers for using in udp_sockets(peer)),
+            }
         if "close" in command:
             await self.close()
         else:
             self.reset()
         return {}
+
+
+def kernel_dropped(using: Any) -> int:
+    """Datagrams that a socket's receive buffer had no room for (Linux; 0 where that cannot be asked)."""
+    try:
+        return int(_MEMINFO.unpack(using.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))[-1])
+    except (OSError, struct.error):
+        return 0
 
 
 async def _settled(peer: RTCPeerConnection) -> None:

@@ -36,8 +36,6 @@ VERSION = "1.16"
 
 CERTIFICATE_S = 24 * 3600
 """How long one certificate serves all new peers; it is valid for 30 days."""
-MAX_UNSENT_BYTES = 16 * 1024
-MAX_UNSENT_TASKS = 16
 HISTORY = 128
 """Packets that a sender can send again, a power of two."""
 RESENT_PER_PACKET = 2
@@ -166,18 +164,6 @@ class PacketSender(RTCRtpSender):
     def ready(self) -> bool:
         """Whether what is sent now goes out."""
         return self._protect is not None and 1 in self._pairs
-
-    @property
-    def congested(self) -> bool:
-        """Whether earlier packets still wait on this machine: a relay over TCP that does not take them."""
-        pair = self._pairs.get(1)
-        if pair is None:
-            return False
-        transport = pair.protocol.transport
-        try:
-            return bool(transport.get_write_buffer_size() > MAX_UNSENT_BYTES)
-        except AttributeError:  # a TURN allocation
-            return len(transport._TurnTransport__send_tasks) > MAX_UNSENT_TASKS
 
     @property
     def numbering(self) -> tuple[int, int]:
@@ -355,6 +341,13 @@ def tap_rtp(connection: RTCPeerConnection, take: Callable[[bytes], None]) -> Non
     for transceiver in connection.getTransceivers():
         transport: Any = transceiver.receiver.transport
         transport._handle_rtp_data = handle
+
+
+def udp_sockets(connection: RTCPeerConnection) -> list[Any]:
+    """The sockets that a connection of our own hears on, without those to a relay."""
+    transports = {transceiver.receiver.transport.transport for transceiver in connection.getTransceivers()}
+    ways = [protocol.transport for transport in transports for protocol in transport._connection._protocols]
+    return [using for way in ways if (using := way.get_extra_info("socket")) is not None]
 
 
 def missing_names() -> list[str]:

@@ -56,6 +56,7 @@ def test_fanout_prints_what_a_listener_costs_and_what_it_cost_otherwise() -> Non
 
 def costs_less_than_otherwise(result: dict[str, Any]) -> None:
     assert result["rounds"] == {"relay": 1, "aiortc_packets": 1, "clearcast": 1}
+    assert result["us_per_packet_sendto"] > 0
     assert 0 < result["us_per_packet_floor"] < result["us_per_packet"] < result["us_per_packet_relay"]
     assert result["ratio_to_relay"] == pytest.approx(result["us_per_packet_relay"] / result["us_per_packet"], rel=1e-3)
     assert result["loop_lag_p99_ms"] is None  # not measured
