@@ -157,8 +157,8 @@ class Talker:
 class Ear:
     """A client that listens and keeps every packet as it came: (rtp time, payload)."""
 
-    def __init__(self) -> None:
-        self.connection = open_connection([])
+    def __init__(self, connection: RTCPeerConnection | None = None) -> None:
+        self.connection = connection or open_connection([])
         receiver = add_audio(self.connection, "recvonly").receiver
         assert isinstance(receiver, PacketReceiver)
         self.packets: list[tuple[int, bytes]] = []
