@@ -159,7 +159,12 @@ class WorkerSupervisor:
             theirs.close()
         if self._replace:  # while it was being started
             _kill(process)
-        reader, writer = await asyncio.open_connection(sock=ours)
+        try:
+            reader, writer = await asyncio.open_connection(sock=ours)
+        except (OSError, asyncio.CancelledError):  # the process is there already
+            ours.close()
+            await self._reap(process)
+            raise
         reports = asyncio.create_task(self._listen(reader), name="denoise-reports")
         watch = asyncio.create_task(self._watch(process), name="denoise-watch")
         try:
@@ -197,12 +202,16 @@ class WorkerSupervisor:
         *tasks: asyncio.Task[WorkerLost | None] | asyncio.Task[tuple[str, str]],
     ) -> None:
         """Leave nothing of a worker behind, also when cancelled."""
-        self._process = None
         _kill(process)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         writer.close()
+        await self._reap(process)
+
+    async def _reap(self, process: asyncio.subprocess.Process) -> None:
+        self._process = None
+        _kill(process)
         await process.wait()
 
     async def _listen(self, reader: asyncio.StreamReader) -> WorkerLost | None:

@@ -54,9 +54,8 @@ async def test_a_stream_is_seen_changed_ended_and_kept(
     page = await http.ws_connect("/api/v1/events")
     topics = [{"topic": f"stream:{live.stream_id}"}, {"topic": "recordings"}]
     await page.send_json({"type": "subscribe", "topics": topics})
-    snapshot = await page.receive_json(timeout=30)
-    assert snapshot["data"]["stream"]["title"] == "Über 你好"
-    recordings = (await page.receive_json(timeout=30))["data"]["items"]
+    assert (await event(page, "snapshot"))["stream"]["title"] == "Über 你好"
+    recordings = (await event(page, "snapshot"))["items"]
     assert [item["state"] for item in recordings] == ["recording"]
 
     async with http.get("/api/v1/streams", params={"state": "live"}) as response:
@@ -71,11 +70,11 @@ async def test_a_stream_is_seen_changed_ended_and_kept(
     async with http.patch(path, json=changes) as response:
         changed = await response.json()
     assert (changed["title"], changed["denoise"]["mode"], changed["recording"]["on"]) == ("New", "bypassed", False)
-    assert (await page.receive_json(timeout=30))["type"] == "stream_updated"
+    assert await event(page, "stream_updated")
     async with http.patch(path, json={"denoise_strength": 0.5, "post_filter": True}) as response:
         amount = (await response.json())["denoise"]
     assert (amount["strength"], amount["post_filter"]) == (0.5, True)
-    assert (await page.receive_json(timeout=30))["type"] == "stream_updated"
+    assert await event(page, "stream_updated")
     for wrong in ({"denoise_strength": 1.5}, {"denoise": "absent"}, {"title": "x" * 201}, {"recording": "perhaps"}):
         async with http.patch(path, json=wrong) as response:
             await problem(response, 400)
@@ -87,8 +86,8 @@ async def test_a_stream_is_seen_changed_ended_and_kept(
     assert (ended["state"], ended["end_reason"]) == ("ended", "ended")
     told = {}
     while "recording_ready" not in told:
-        event = await page.receive_json(timeout=30)
-        told[event["type"]] = event["data"]
+        said = await page.receive_json(timeout=30)
+        told[said["type"]] = said["data"]
     assert told["stream_ended"]["state"] == "ended"
     assert told["recording_ready"]["title"] == "New"
     assert 0.4 < told["recording_ready"]["duration_s"] <= ended["duration_s"] + 0.02
