@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -131,6 +132,9 @@ async def test_a_disk_that_gets_full_is_told_while_the_stream_goes_on(
     talker = await house.visitor()
     await go_live(talker, house.url)
     notice = talker.get_by_test_id("studio-notice")
+    async with asyncio.timeout(30):
+        while not any(file.stat().st_size for file in (house.server.data_dir / "recordings").glob("*/clean.opus")):
+            await asyncio.sleep(0.1)  # until it is being written, a full disk is a reason not to begin
     small_disk("400m")
     await says(notice, "The disk is nearly full.*Only 4[0-9]+ MB are left.*goes on until 250 MB")
     small_disk("200m")
