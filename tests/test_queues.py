@@ -107,8 +107,8 @@ async def test_a_limit_that_is_a_setting_is_told_as_it_is_set() -> None:
 
 
 def test_the_documents_list_every_queue() -> None:
-    page = queues_table.PAGE.read_text()
-    assert queues_table.with_table(page) == page, "`make format` writes the table"
+    page = queues_table.TABLE.path.read_text()
+    assert queues_table.TABLE.within(page) == page, "`make format` writes the table"
     for name, queue in QUEUES.items():
         assert re.fullmatch(r"[a-z]+(_[a-z]+)*", name)
         assert queue.drop.endswith("."), name

@@ -92,7 +92,7 @@ def test_the_page_is_checked_with_pinned_tools_from_no_particular_place() -> Non
 
 def test_the_readme_lists_the_settings() -> None:
     readme = (ROOT / "README.md").read_text()
-    assert settings_table.with_table(readme) == readme, "`make format` writes the table"
+    assert settings_table.TABLE.within(readme) == readme, "`make format` writes the table"
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:

@@ -8,14 +8,10 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from pathlib import Path
 
 from server.queues import QUEUES
+from tools.tables import ROOT, WrittenTable
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "operations.md"
-BEGIN = "<!-- queues: written by `make format` -->"
-END = "<!-- end of queues -->"
 DECLARES = re.compile(r"^from server\.queues import .*\bQueue\b", re.MULTILINE)
 
 
@@ -40,28 +36,7 @@ def _code(text: str) -> str:
     return re.sub(r"\bCLEARCAST_\w+", r"`\g<0>`", text)
 
 
-def with_table(text: str) -> str:
-    """`text` with the part between the two marks replaced. Raises ValueError when the marks are missing."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{PAGE.name} lacks the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
-
-
-def main(arguments: list[str]) -> int:
-    if arguments not in (["--check"], ["--write"]):
-        print(__doc__, file=sys.stderr)
-        return 2
-    text = PAGE.read_text()
-    wanted = with_table(text)
-    if arguments == ["--write"]:
-        PAGE.write_text(wanted)
-    elif text != wanted:
-        print("docs/operations.md: the table of queues is out of date; `make format` writes it.", file=sys.stderr)
-        return 1
-    return 0
-
+TABLE = WrittenTable("queues", "docs/operations.md", table)
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(TABLE.main(__doc__))
