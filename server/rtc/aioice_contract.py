@@ -23,6 +23,7 @@ from aioice.utils import random_string
 
 from server.queues import Policy, Queue
 from server.rtc.port_socket import Address, PortSocket
+from server.rtc.token_bucket import TokenBucket
 from server.rtc.udp import CHECKS, MAX_CHECKS, UdpPort
 
 VERSION = "0.13"
@@ -140,7 +141,7 @@ class SharedPeer:
         self._addresses: dict[tuple[SharedProtocol, Address], None] = {}  # the one heard of first comes first
         ADDRESSES.measure(self, lambda peer: len(peer._addresses))
         self._authenticated = False
-        self._allowance, self._counted = CHECKS_AT_ONCE, self._loop.time()
+        self._checks = TokenBucket(CHECKS_PER_S, CHECKS_AT_ONCE, self._loop.time())
         self._following: asyncio.TimerHandle | None = None
         self._close = connection.close
         connection.gather_candidates = self._gather
@@ -157,7 +158,7 @@ class SharedPeer:
         self.connection.data_received(data, 1)
 
     def receive_check(self, data: bytes, port: PortSocket, address: Address) -> None:
-        if not self._allowed():
+        if not self._checks.take(self._loop.time()):
             port.port.drop("too many checks")
             return
         protocol = self._protocol(port)
@@ -214,15 +215,6 @@ class SharedPeer:
             self._protocols[socket] = protocol
             self.connection._protocols.append(protocol)
         return protocol
-
-    def _allowed(self) -> bool:
-        now = self._loop.time()
-        self._allowance = min(CHECKS_AT_ONCE, self._allowance + (now - self._counted) * CHECKS_PER_S)
-        self._counted = now
-        if self._allowance < 1:
-            return False
-        self._allowance -= 1
-        return True
 
     def _follow(self, protocol: SharedProtocol, address: Address, again: bool = True) -> None:
         """Select the address to which a peer has moved without saying so.

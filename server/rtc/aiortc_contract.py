@@ -30,6 +30,7 @@ from server.rtc import aioice_contract, srtp_contract
 from server.rtc.ice import configuration
 from server.rtc.reception import ReceptionStatistics
 from server.rtc.reports import ReportLog
+from server.rtc.token_bucket import TokenBucket
 from server.rtc.udp import UdpPort
 
 VERSION = "1.16"
@@ -145,8 +146,7 @@ class PacketSender(RTCRtpSender):
         self._sequence = int.from_bytes(urandom(2)) & 0x7FFF  # lower half: SRTP cannot follow an early wrap
         self._origin = int.from_bytes(urandom(4))
         self._history: list[tuple[int, bytes]] = [(-1, b"")] * HISTORY
-        self._may_resend = HISTORY
-        self._asked_at = 0
+        self._resends = TokenBucket(RESENT_PER_PACKET, HISTORY, 0)
         self._protect: Callable[[bytes], bytes] | None = None
         self._pairs: dict[int, Any] = {}
         self._pair: Any = None
@@ -254,18 +254,14 @@ class PacketSender(RTCRtpSender):
         pair = self._pairs.get(1)
         if pair is None or self._protect is None:
             return
-        allowed = min(HISTORY, self._may_resend + RESENT_PER_PACKET * (self.packets - self._asked_at))
-        self._asked_at = self.packets
         for lost in packet.lost:
             sequence, sent = self._history[lost % HISTORY]
             if sequence != lost & 0xFFFF:
                 continue
-            if not allowed:
+            if not self._resends.take(self.packets):
                 RESENDS_REFUSED.inc()
                 continue
-            allowed -= 1
             pair.protocol.transport.sendto(self._protect(sent), pair.remote_addr)
-        self._may_resend = allowed
 
 
 class SharedCertificate(RTCCertificate):

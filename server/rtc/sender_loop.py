@@ -24,6 +24,7 @@ from server.rtc.aioice_contract import socket_of
 from server.rtc.aiortc_contract import REPORT_EVERY, RESENT_PER_PACKET, PacketSender
 from server.rtc.port_socket import PortSocket
 from server.rtc.rtp_rows import MAX_PAYLOAD, RtpRows
+from server.rtc.token_bucket import TokenBucket
 
 QUEUE = 25
 """Packets (half a second) that wait for a socket that takes none."""
@@ -129,8 +130,7 @@ class Seat:
         self.row = 0
         self._sent = Sent()
         self._since = Sent()
-        self._may_resend = RESENT_AT_ONCE
-        self._asked_at = 0
+        self._resends = TokenBucket(RESENT_PER_PACKET, RESENT_AT_ONCE, 0)
 
     @property
     def sent(self) -> Sent:
@@ -156,20 +156,16 @@ class Seat:
         if group is None or self.session is None:
             return
         packets = self.sent.packets
-        allowed = min(RESENT_AT_ONCE, self._may_resend + RESENT_PER_PACKET * (packets - self._asked_at))
-        self._asked_at = packets
         newest = group.next - 1
         for sequence in lost:
             number = newest - (newest + self.offset - sequence & 0xFFFF)
             entry = history.get(number) if number >= self.first else None
             if entry is None:
                 continue
-            if not allowed:
+            if not self._resends.take(packets):
                 metrics.RESENDS_REFUSED.inc()
                 continue
-            allowed -= 1
             group.socket.send(self.session.protect(self._packet(sequence, entry)), group.rows.address(self.row))
-        self._may_resend = allowed
 
     def report(self, time: int) -> None:
         """Tell the listener how the channel's time and its clock go together (RFC 3550 section 6.4.1)."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pylibsrtp._binding import ffi, lib  # type: ignore[import-not-found]
 
 from server.metrics import SRTP_REFUSED
+from server.rtc.token_bucket import TokenBucket
 
 MAX_SOURCES = 32
 """Sources (SSRCs) of one peer. Each is remembered by SRTP and by aiortc for as long as the connection lasts."""
@@ -36,25 +37,6 @@ _REASONS = {
 }
 
 
-class Allowance:
-    """So many a second, and a burst; `now` is in seconds."""
-
-    def __init__(self, rate: float, burst: float, now: float) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._left = burst
-        self._at = now
-
-    def take(self, now: float) -> bool:
-        """Whether one more is allowed now."""
-        self._left = min(self._burst, self._left + (now - self._at) * self._rate)
-        self._at = now
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True
-
-
 class BoundedSession:
     """Stands in for the SRTP session of what comes in. What it refuses ends nothing but the packet."""
 
@@ -62,8 +44,8 @@ class BoundedSession:
         self._session = session
         self._sources: set[bytes] = set()
         now = time.monotonic()
-        self._media = Allowance(MEDIA_PER_S, MEDIA_BURST, now)
-        self._control = Allowance(CONTROL_PER_S, CONTROL_BURST, now)
+        self._media = TokenBucket(MEDIA_PER_S, MEDIA_BURST, now)
+        self._control = TokenBucket(CONTROL_PER_S, CONTROL_BURST, now)
 
     def unprotect(self, packet: bytes) -> bytes:
         """An RTP packet in the clear. Raises pylibsrtp.Error."""
@@ -73,7 +55,7 @@ class BoundedSession:
         """An RTCP packet in the clear. Raises pylibsrtp.Error."""
         return self._open(packet, packet[4:8], self._control, self._session.unprotect_rtcp)
 
-    def _open(self, packet: bytes, source: bytes, allowance: Allowance, opening: Callable[[bytes], bytes]) -> bytes:
+    def _open(self, packet: bytes, source: bytes, allowance: TokenBucket, opening: Callable[[bytes], bytes]) -> bytes:
         if not allowance.take(time.monotonic()):
             raise _refused("too many")
         known = source in self._sources

@@ -17,7 +17,8 @@ from server.clock import PACKET, SystemClock
 from server.rtc.aiortc_contract import HISTORY, RESENT_PER_PACKET
 from server.rtc.listen import ListenerPeer
 from server.rtc.publish import PublisherPeer, ReceivedAudio
-from server.rtc.srtp_contract import CONTROL_BURST, MAX_SOURCES, Allowance
+from server.rtc.srtp_contract import CONTROL_BURST, MAX_SOURCES
+from server.rtc.token_bucket import TokenBucket
 from tests.rtc.conftest import Closing
 from tests.rtc.peers import Ear, Talker, crowd_of, until
 from tests.rtc.ports import Open
@@ -217,5 +218,5 @@ async def test_a_listener_who_asks_for_everything_again_gets_twice_as_much_at_mo
 
 @pytest.mark.parametrize(("gap", "expected"), [(0.0, 10), (0.0525, 15), (10.0, 20)])
 def test_an_allowance_is_a_burst_and_so_many_a_second(gap: float, expected: int) -> None:
-    allowance = Allowance(rate=100, burst=10, now=5.0)
+    allowance = TokenBucket(rate=100, burst=10, now=5.0)
     assert sum(allowance.take(5.0) for _ in range(50)) + sum(allowance.take(5.0 + gap) for _ in range(50)) == expected

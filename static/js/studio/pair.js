@@ -15,8 +15,10 @@ const HIGHEST_DB = -13;
 const NOTHING_DB = -90;
 const ABOVE_FLOOR_DB = 7;
 const PAUSE_DB = 8;
-/** In a pause what goes out is this far below the loudest that went out, or below what came in. */
+/** In a pause what goes out is this far below the loudest that went out, or below what came in… */
 const QUIETER_DB = 20;
+/** … or, at a low strength, nearly as far below what came in as it can be. */
+const SLACK_DB = 1;
 const FEWEST_PAUSES = 8;
 const MOST_DB = 60;
 
@@ -32,11 +34,18 @@ export function noiseFloor(pairs) {
   return heard[Math.floor(heard.length / 10)] ?? NOTHING_DB;
 }
 
-/** @param {Pair[]} pairs @returns {number | null} decibels of noise taken out, the middle of all pauses; null without */
-export function takenOut(pairs) {
+/**
+ * @param {Pair[]} pairs
+ * @param {number} most that the denoiser takes out at the strength that is chosen, decibels
+ * @returns {number | null} decibels of noise taken out, the middle of all pauses; null without
+ */
+export function takenOut(pairs, most) {
   const floor = noiseFloor(pairs);
   const loud = Math.max(...pairs.map(({ went }) => went));
-  const pauses = pairs.filter(({ came, went }) => came > NOTHING_DB && came <= floor + PAUSE_DB && went <= Math.max(loud, came) - QUIETER_DB);
+  const pauses = pairs.filter(({ came, went }) => {
+    if (came <= NOTHING_DB || came > floor + PAUSE_DB) return false;
+    return went <= Math.max(loud, came) - QUIETER_DB || went <= came - most + SLACK_DB;
+  });
   if (pauses.length < FEWEST_PAUSES) return null;
   const less = pauses.map(({ came, went }) => came - went).sort((a, b) => a - b);
   return Math.min(MOST_DB, Math.max(0, Math.round(less[less.length >> 1] ?? 0)));

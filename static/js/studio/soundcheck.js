@@ -5,7 +5,7 @@ import { h, icon, say } from "../dom.js";
 import { store } from "../store.js";
 import { decibels, drawCame, drawWent, noiseFloor, takenOut } from "./pair.js";
 import { levels, mixed, RATE, record, samplesOf, wav } from "./pcm.js";
-import { originalShare } from "./strength.js";
+import { deepest, originalShare } from "./strength.js";
 
 /** @typedef {import("./publisher.js").Publisher} Publisher */
 /** @typedef {"idle" | "opening" | "recording" | "cleaning" | "done"} Step */
@@ -163,7 +163,8 @@ class Check {
   /** @param {Float32Array} clean */
   verdict(clean) {
     const went = levels(clean, PIECES);
-    const taken = takenOut(levels(this.raw, PIECES).map((came, at) => ({ came, went: went[at] ?? came })));
+    const pairs = levels(this.raw, PIECES).map((came, at) => ({ came, went: went[at] ?? came }));
+    const taken = takenOut(pairs, deepest(this.strength));
     return taken === null ? "Play both to compare." : `Clean is ${decibels(taken)} quieter between the words.`;
   }
 

@@ -19,7 +19,12 @@ export function strengthName(strength) {
 
 /** @param {number} strength 0 to 1 @returns {number} how much of the original is mixed back, as the server does it */
 export function originalShare(strength) {
-  return strength >= 1 ? 0 : 10 ** ((-DEEPEST_DB * Math.max(0, strength)) / 20);
+  return 10 ** (-deepest(strength) / 20);
+}
+
+/** @param {number} strength 0 to 1 @returns {number} how much is taken out of a sound at most, decibels */
+export function deepest(strength) {
+  return strength >= 1 ? Infinity : DEEPEST_DB * Math.max(0, strength);
 }
 
 /**

@@ -8,7 +8,7 @@ import { store } from "../store.js";
 import { toast } from "../toast.js";
 import { History } from "./history.js";
 import { decibels, drawCame, drawWent, levelWords, noiseFloor, takenOut } from "./pair.js";
-import { strengthSlider } from "./strength.js";
+import { deepest, strengthSlider } from "./strength.js";
 import { denoiseWords } from "./words.js";
 
 /** @typedef {import("./publisher.js").Publisher} Publisher */
@@ -52,7 +52,7 @@ function effect(publisher, history) {
   if (publisher.music) return "";
   if (publisher.stream?.denoise.mode !== "active") return "The noise stays in";
   const pairs = history.latest(200);
-  const taken = takenOut(pairs);
+  const taken = takenOut(pairs, deepest(publisher.strength));
   if (taken === null) return "";
   return noiseFloor(pairs) < QUIET_ROOM_DB ? "Your room is quiet" : `${decibels(taken)} of noise taken out`;
 }
