@@ -93,7 +93,7 @@ def test_first_it_says_what_it_will_download() -> None:
     assert re.search(r"PyTorch for processors +190 MB", text)
     assert re.search(r"packages for: test +130 MB", text)
     assert "DeepFilterNet3" in text
-    assert "about 450 MB to download and 1.7 GB on the disk, where 5.0 GB are free" in text
+    assert "about 650 MB to download and 2.2 GB on the disk, where 5.0 GB are free" in text
 
 
 def test_the_second_time_there_is_nothing_to_do(
@@ -101,19 +101,19 @@ def test_the_second_time_there_is_nothing_to_do(
 ) -> None:
     monkeypatch.setenv("GPU", "0")
     monkeypatch.setattr(setup, "index_answers", lambda: True)
-    torch = setup.pinned(ROOT / "constraints.txt", ["torch", "torchaudio"])
+    torch = setup.pinned(ROOT / "constraints.txt", setup.TORCH_PACKAGES)
 
     first = Recorder(project)
     first.run(())
     assert "It will download" in capsys.readouterr().out
     assert first.commands == [
-        ("install", "--no-deps", "--index-url", setup.CPU_INDEX, torch[0]),
+        ("install", "--no-deps", "--index-url", setup.CPU_INDEX, *torch),
         ("install", "--constraint", str(project / "constraints.txt"), "--editable", str(project)),
     ]
 
     more = Recorder(project)
     more.run(("test",))
-    assert more.commands[0][-2:] == tuple(torch)
+    assert more.commands[0][-3:] == tuple(torch)
     assert more.commands[1][-1] == f"{project}[test]"
 
     for extras in ((), ("test",)):
@@ -153,4 +153,4 @@ def test_it_runs_with_the_standard_library_alone() -> None:
     command = [sys.executable, "-I", "-S", ROOT / "tools" / "setup_environment.py", "nonsense"]
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
-    assert refused.stderr == "There is no extra nonsense; there are test, quality, captions.\n"
+    assert refused.stderr == "There is no extra nonsense; there are test, quality.\n"

@@ -21,14 +21,15 @@ import sys
 import threading
 import tomllib
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 PROBE_S = 10
-TORCH_PACKAGES = {"torch": (), "torchaudio": ("test",)}
-"""Packages that come in builds, and the extras that bring them (none: always)."""
+TORCH_PACKAGES = ("torch", "torchaudio", "torchvision")
+"""Packages that come in builds."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Room:
 
 
 TORCH_ROOM = {"cpu": Room(190, 700), "cuda": Room(3900, 6400)}
-BASE_ROOM = Room(130, 580)
-EXTRA_ROOM = {"test": Room(130, 420), "quality": Room(1, 2), "captions": Room(110, 260)}
+BASE_ROOM = Room(330, 1050)
+EXTRA_ROOM = {"test": Room(130, 420), "quality": Room(1, 2)}
 MODELS_MB = 8
 
 
@@ -195,8 +196,7 @@ class Setup:
             self._pip("uninstall", "--yes", "--quiet", *TORCH_PACKAGES)
         constraints = self.root / "constraints.txt"
         if target.torch == "cpu":
-            names = [name for name, need in TORCH_PACKAGES.items() if not need or set(need) & set(target.extras)]
-            versions = pinned(constraints, names)
+            versions = pinned(constraints, TORCH_PACKAGES)
             self._pip(
                 "install", "--no-deps", "--index-url", CPU_INDEX, *versions, hint=" GPU=1 takes the default build."
             )
@@ -209,7 +209,7 @@ class Setup:
             raise SystemExit(f"pip could not do that; its last lines above say why. Start again to go on.{hint}")
 
 
-def pinned(constraints: Path, names: list[str]) -> list[str]:
+def pinned(constraints: Path, names: Sequence[str]) -> list[str]:
     """The lines of a constraints file that are about `names`, in the order of `names`."""
     lines = {line.partition("==")[0].lower(): line for line in constraints.read_text().split()}
     return [lines[name] for name in names]

@@ -20,7 +20,6 @@ from server.speech.listening import Listening
 from server.speech.transcriber import TranscriberSettings
 from tests.speech.scripted import Driver
 
-pytest.importorskip("faster_whisper", reason="faster-whisper is missing: make test EXTRAS='test captions'")
 sf = pytest.importorskip("soundfile")
 
 FIRST = "The number is twelve six six twenty."
