@@ -67,6 +67,16 @@ class ChannelLive(Conflict):
     code = "channel-live"
 
 
+class SpeakerNameTaken(Conflict):
+    """Another speaker of the stream, `label`, has that name: the two may be one person, to be merged."""
+
+    code = "speaker-name-taken"
+
+    def __init__(self, message: str, *, label: str = "") -> None:
+        super().__init__(message)
+        self.label = label
+
+
 class TooLarge(ClearcastError):
     """A body, field or file is over its limit."""
 

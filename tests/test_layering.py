@@ -17,8 +17,11 @@ WIRING = ["client", "bench", "doctor", "app", "cli", "__main__"]
 ORDER = FOUNDATION + MEDIA_HOST + SERVICES + WIRING
 """Imports point only towards the beginning."""
 
-THROUGH_THE_WALL = ("server.audio", "server.rooms.messages", "server.inference.lane")
-"""What services may know of the media host: commands, events and states, all serialisable, and pure audio code."""
+THROUGH_THE_WALL = (
+    *("server.audio", "server.speech"),
+    *("server.rooms.messages", "server.inference.lane", "server.inference.caption_lane"),
+)
+"""What services may know of the media host: commands, events and states, all serialisable, and pure code."""
 
 MODEL_LIBRARIES = {
     *("torch", "torchaudio", "onnxruntime", "ctranslate2", "faster_whisper", "diart", "pyannote", "df", "libdf"),
