@@ -1,4 +1,4 @@
-"""The demo's sound: a bundled talk in a noisy room, for ever."""
+"""The demo's sound: a bundled talk of two in a noisy room, for ever."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from server.clock import SAMPLE_RATE
 from server.config import Settings
 from server.errors import ClearcastError
 
-TALK = Path(__file__).parent / "data" / "talk.opus"
+TALK = Path(__file__).parent / "data" / "talk-two.flac"
 NOISE_S = 10
 """Seconds after which the noise repeats, without a seam."""
 HUM_HZ = 50

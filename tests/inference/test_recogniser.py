@@ -19,33 +19,20 @@ from server.inference.voice import SileroVad
 from server.speech.listening import Listening
 from server.speech.transcriber import TranscriberSettings
 from tests.speech.scripted import Driver
-
-sf = pytest.importorskip("soundfile")
+from tests.talks import NANO, TALK_TWO, read_talk
 
 FIRST = "The number is twelve six six twenty."
 
 
-@pytest.fixture(scope="module")
-def nano(models_dir: Path) -> Path:
-    folder = models_dir / "whisper-nano"
-    if not folder.exists():
-        pytest.skip("whisper-nano is not there")
-    return folder
-
-
 @pytest.fixture
-def recogniser(nano: Path) -> Recogniser:
-    return Recogniser.load(nano)
+def recogniser() -> Recogniser:
+    return Recogniser.load(NANO)
 
 
 @pytest.fixture(scope="module")
-def talk(clips_dir: Path) -> Samples:
+def talk() -> Samples:
     """`talk-two` at 48 kHz."""
-    path = clips_dir / "captions" / "talk-two.flac"
-    if not path.exists():
-        pytest.skip("the synthetic talks are not there")
-    samples, rate = sf.read(path, dtype="float32")
-    return resample(samples, rate, SAMPLE_RATE)
+    return read_talk(TALK_TWO)
 
 
 def heard(talk: Samples, start: float, end: float) -> Samples:
@@ -151,10 +138,10 @@ def test_translation_is_refused_where_the_model_cannot(recogniser: Recogniser) -
         recogniser.transcribe(np.zeros(16_000, np.float32), task="translate")
 
 
-def test_models_that_are_not_there_or_broken_are_told_apart(tmp_path: Path, nano: Path) -> None:
+def test_models_that_are_not_there_or_broken_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing):
         Recogniser.load(tmp_path)
-    shutil.copytree(nano, tmp_path / "broken")
+    shutil.copytree(NANO, tmp_path / "broken")
     (tmp_path / "broken" / "model.bin").chmod(0o600)
     (tmp_path / "broken" / "model.bin").write_bytes(b"nothing of the kind")
     with pytest.raises(ModelCorrupt):
