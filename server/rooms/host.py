@@ -6,17 +6,15 @@ Commands come in as method calls, events go out through `on_event`; both carry o
 from __future__ import annotations
 
 import asyncio
-import itertools
-import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 from server.audio.opus import library_version
 from server.clock import Clock
 from server.config import Settings
-from server.errors import ClearcastError, NotFound, Unavailable
+from server.errors import NotFound
+from server.inference.caption_lane import CaptionService
 from server.inference.lane import DenoiserStatus, DenoiseService
 from server.log import get_logger
 from server.rooms.audience import Audience
@@ -24,10 +22,13 @@ from server.rooms.background import Background
 from server.rooms.disk import DiskWatch
 from server.rooms.encode import EncodeQueue
 from server.rooms.health import count_states
-from server.rooms.limits import check_denoiser, closing, too_many_streams
+from server.rooms.limits import closing
 from server.rooms.messages import (
     SHUTDOWN,
-    DenoiseMode,
+    CaptionAnswer,
+    CaptionCommand,
+    CaptionOutput,
+    CaptionsSnapshot,
     Levels,
     ListenGrant,
     MediaEvent,
@@ -36,13 +37,14 @@ from server.rooms.messages import (
     StreamChange,
     StreamInfo,
     StreamState,
+    VoicesHeard,
 )
-from server.rooms.peers import Peer, PeerFactory, ReceivedAudio, ReceivedPacket, RtcPeers
+from server.rooms.peers import PeerFactory, RtcPeers
+from server.rooms.publishing import Publishing
 from server.rooms.saved import SavedStream, Shelf
 from server.rooms.stream import FAILED, Stream
 from server.rooms.surroundings import Publisher, Surroundings
 from server.rooms.ticker import Ticker
-from server.rooms.titles import clean_title
 
 DISK_THREADS = 8
 """Recordings that are written at the same moment."""
@@ -53,8 +55,9 @@ log = get_logger(__name__)
 class MediaHost:
     """Publishes and fans out audio.
 
-    `denoise` is started and closed by the host. `on_event` is called on the event loop and must not block;
-    `on_levels`, which hears five times a second how loud each stream is, neither.
+    `denoise` and `captions` are started and closed by the host. `on_event` is called on the event loop and must not
+    block; `on_levels`, which hears five times a second how loud each stream is, neither; nor `on_captions`, which hears
+    what is said.
     """
 
     def __init__(
@@ -66,12 +69,16 @@ class MediaHost:
         *,
         peers: PeerFactory | None = None,
         on_levels: Callable[[Levels], None] = lambda levels: None,
+        captions: CaptionService | None = None,
+        on_captions: Callable[[CaptionOutput], None] = lambda told: None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._denoise = denoise
         self._on_event = on_event
         self._on_levels = on_levels
+        self._captions = captions
+        self._on_captions = on_captions
         self._peers = peers or RtcPeers(settings, clock)
         self._encoding = EncodeQueue()
         self._disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="recorder")
@@ -81,10 +88,9 @@ class MediaHost:
         self._ticker = Ticker(clock, self.tick)
         self._streams: dict[str, Stream] = {}
         self._ending: dict[str, Stream] = {}
-        self._publishers: dict[str, Publisher] = {}
         self._background = Background()
         self._audience = Audience(
-            self._peers, settings.max_listeners, self._background, lambda channel_id: bool(self._stream_on(channel_id))
+            self._peers, settings.max_listeners, self._background, lambda channel_id: bool(self.live_on(channel_id))
         )
         self._around = Surroundings(
             settings=settings,
@@ -99,12 +105,9 @@ class MediaHost:
             replaced=self._replaced,
             keep=self._shelf.put,
         )
-        self._offers = itertools.count()
-        self._opening = 0
-        self._opening_denoised = 0
+        self._publishing = Publishing(self._peers, self._streams, self._audience, self._around, self._background)
         self._status = denoise.status
         self._unsubscribe: Callable[[], None] | None = None
-        self._closing = False
 
     # ---- life
 
@@ -130,7 +133,7 @@ class MediaHost:
 
     def drain(self) -> None:
         """Nobody publishes or listens anew from now on; whoever does so already goes on."""
-        self._closing = True
+        self._publishing.closing = True
 
     async def close(self) -> None:
         """Let go of everybody, leave every stream and its recording so that the next run can go on with them.
@@ -192,11 +195,8 @@ class MediaHost:
 
     def live_on(self, channel_id: str) -> StreamInfo | None:
         """The stream of a channel that has not ended."""
-        stream = self._stream_on(channel_id)
+        stream = self._publishing.stream_on(channel_id)
         return stream.info if stream is not None else None
-
-    def _stream_on(self, channel_id: str) -> Stream | None:
-        return next((stream for stream in self._streams.values() if stream.channel.id == channel_id), None)
 
     # ---- publishing
 
@@ -207,88 +207,7 @@ class MediaHost:
         of another stream, Conflict where a newer offer came first, Unavailable when the server is full, InvalidOffer
         or InvalidRequest.
         """
-        publisher = Publisher(peer_id=secrets.token_urlsafe(16), number=next(self._offers))
-        self._check_publish(publisher, grant)
-        self._opening += 1
-        denoised = grant.denoise.denoises
-        music = self._is_music(grant)
-        self._opening_denoised += denoised
-        try:
-            hear = partial(self._hear, publisher)
-            publisher.peer = await self._peers.publisher(
-                offer, hear, partial(self._publisher_state, publisher), hear if music else None
-            )
-        finally:
-            self._opening -= 1
-            self._opening_denoised -= denoised
-        try:
-            if publisher.lost or music is not self._is_music(grant):
-                raise Unavailable("The connection was lost before it stood.", retry_after=1)
-            self._check_publish(publisher, grant)  # much may have happened while the offer was answered
-        except ClearcastError:
-            self._close_peer(publisher.peer)
-            raise
-        stream = self._admit(publisher, grant)
-        return PeerAnswer(publisher.peer_id, publisher.peer.answer, stream.id, stream.resume_token)
-
-    def _check_publish(self, publisher: Publisher, grant: PublishGrant) -> None:
-        if self._closing:
-            raise closing()
-        clean_title(grant.title)
-        stream = self._stream_on(grant.channel_id)
-        if stream is not None:
-            stream.check(publisher, grant, self._clock.samples())
-        elif len(self._streams) + self._opening >= self._settings.max_streams:
-            raise too_many_streams()
-        elif grant.denoise.denoises and self._settings.denoise != "off":
-            denoised = sum(stream.denoised for stream in self._streams.values())
-            check_denoiser(self._denoise.limit, denoised + self._opening_denoised)
-
-    def _is_music(self, grant: PublishGrant) -> bool:
-        """Whether packets are to be passed on as they come; a stream that goes on goes on as it began."""
-        stream = self._stream_on(grant.channel_id)
-        return stream.music if stream is not None else grant.denoise is DenoiseMode.MUSIC
-
-    def _admit(self, publisher: Publisher, grant: PublishGrant) -> Stream:
-        """The peer is there: join it with its stream."""
-        stream = self._stream_on(grant.channel_id)
-        new = stream is None
-        if stream is None:
-            stream = Stream(grant, self._audience.channel(grant.channel_id), self._around)
-            self._streams[stream.id] = stream
-        stream.attach(publisher, self._clock.samples())
-        for held in [held for held in self._publishers.values() if held.stream is stream and not stream.seats(held)]:
-            del self._publishers[held.peer_id]
-        self._publishers[publisher.peer_id] = publisher
-        if new:
-            self._emit(MediaEvent("stream_state", stream.info))
-        return stream
-
-    def _forget_publishers(self, stream: Stream) -> None:
-        self._publishers = {key: held for key, held in self._publishers.items() if held.stream is not stream}
-
-    def _replaced(self, publisher: Publisher) -> None:
-        self._publishers.pop(publisher.peer_id, None)
-        self._close_peer(publisher.peer)
-        if publisher.stream is not None:
-            self._emit(MediaEvent("publisher_replaced", publisher.stream.info, peer_id=publisher.peer_id))
-
-    def _hear(self, publisher: Publisher, audio: ReceivedAudio | ReceivedPacket) -> None:
-        stream = publisher.stream
-        if stream is None:
-            return
-        try:
-            stream.hear(publisher, audio)
-        except Exception:  # the boundary of one stream: it ends, the others go on
-            log.exception("a stream failed", stream=stream.id)
-            self._end(stream, FAILED)
-
-    def _publisher_state(self, publisher: Publisher, state: str) -> None:
-        publisher.lost = publisher.lost or state == "lost"
-        if state == "lost":  # whoever published may still say that it is over, while the stream waits
-            self._close_peer(publisher.peer)
-        if publisher.stream is not None:
-            publisher.stream.peer_state(publisher, state)
+        return await self._publishing.publish(offer, grant)
 
     # ---- listening
 
@@ -297,19 +216,17 @@ class MediaHost:
 
         Raises Unavailable when the channel has as many listeners as it may, InvalidOffer.
         """
-        if self._closing:
+        if self._publishing.closing:
             raise closing()
         peer_id, peer = await self._audience.admit(offer, grant)
-        stream = self._stream_on(grant.channel_id)
+        stream = self._publishing.stream_on(grant.channel_id)
         return PeerAnswer(peer_id, peer.answer, stream.id if stream is not None else None)
 
     # ---- commands on peers and streams
 
     async def trickle(self, peer_id: str, fragment: str) -> None:
         """Hand a peer's later candidates on. Raises NotFound, InvalidRequest."""
-        publisher = self._publishers.get(peer_id)
-        peer = publisher.peer if publisher is not None else None
-        await (peer or self._audience.peer(peer_id)).trickle(fragment)
+        await (self._publishing.peer(peer_id) or self._audience.peer(peer_id)).trickle(fragment)
 
     async def remove(self, peer_id: str, reason: str) -> None:
         """A peer leaves: a listener goes, a publisher's stream ends at once unless another connection goes on with it.
@@ -319,13 +236,9 @@ class MediaHost:
         if peer_id in self._audience:
             self._audience.drop(peer_id)
             return
-        publisher = self._publishers.pop(peer_id, None)
-        if publisher is None or publisher.stream is None:
-            raise NotFound("There is no such session; it may have ended.")
-        if publisher.stream.leave(publisher):
-            self._end(publisher.stream, reason)
-        else:
-            self._close_peer(publisher.peer)
+        over = self._publishing.leave(peer_id)
+        if over is not None:
+            self._end(over, reason)
 
     async def end(self, stream_id: str, reason: str) -> None:
         """End a stream. Raises NotFound."""
@@ -334,6 +247,27 @@ class MediaHost:
     async def update(self, stream_id: str, change: StreamChange) -> StreamInfo:
         """Change a live stream. Raises NotFound, InvalidRequest, Conflict."""
         return self._find(stream_id).change(change)
+
+    # ---- captions
+
+    def caption_snapshot(self, stream_id: str) -> CaptionsSnapshot:
+        """What whoever joins late is shown, until the stream's recording is closed. Raises NotFound."""
+        stream = self._known(stream_id)
+        return stream.captions.snapshot(stream.position)
+
+    async def change_captions(self, stream_id: str, command: CaptionCommand) -> CaptionAnswer:
+        """A person corrects captions or says who speaks. Raises NotFound, InvalidRequest, Conflict."""
+        return self._known(stream_id).captions.change(command)
+
+    def voices_heard(self, stream_id: str) -> VoicesHeard | None:
+        """What the speakers of a stream sound like so far; None before anybody was heard. Raises NotFound."""
+        return self._known(stream_id).captions.voices
+
+    def _known(self, stream_id: str) -> Stream:
+        stream = self._streams.get(stream_id) or self._ending.get(stream_id)
+        if stream is None:
+            raise NotFound("There is no such stream, or it has ended.")
+        return stream
 
     def _find(self, stream_id: str) -> Stream:
         stream = self._streams.get(stream_id)
@@ -346,19 +280,19 @@ class MediaHost:
         if self._streams.pop(stream.id, None) is None:
             return
         for publisher in stream.end(reason):
-            self._close_peer(publisher.peer)
+            self._publishing.close(publisher)
         self._shelf.remove(stream.id)
         self._let_go(stream, stream.finish())
 
     def _suspend(self, stream: Stream) -> None:
         del self._streams[stream.id]
         for publisher in stream.suspend():
-            self._close_peer(publisher.peer)
+            self._publishing.close(publisher)
         self._let_go(stream, stream.put_away())
 
     def _let_go(self, stream: Stream, last_work: Coroutine[Any, Any, None]) -> None:
         """Nothing comes or goes any more; what is left to do is done in the background."""
-        self._forget_publishers(stream)
+        self._publishing.forget(stream)
         self._encoding.flush()
         self._audience.forget_empty(stream.channel)
         self._ending[stream.id] = stream
@@ -372,9 +306,8 @@ class MediaHost:
 
     # ---- small things
 
-    def _close_peer(self, peer: Peer | None) -> None:
-        if peer is not None:
-            self._background.spawn(peer.close())
+    def _replaced(self, publisher: Publisher) -> None:
+        self._publishing.replaced(publisher)
 
     def _emit(self, event: MediaEvent) -> None:
         count_states([stream.state for stream in self._streams.values()])

@@ -10,23 +10,71 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from server.rooms.caption_messages import (
+    MAX_CAPTION,
+    UNKNOWN_SPEAKER,
+    CaptionAnswer,
+    CaptionCommand,
+    CaptionEdit,
+    CaptionInfo,
+    CaptionOutput,
+    CaptionsInfo,
+    CaptionsSnapshot,
+    CaptionsStateTold,
+    CaptionTold,
+    KnownVoice,
+    OffRecordTold,
+    SpeakerInfo,
+    SpeakerMerge,
+    SpeakerRename,
+    SpeakersTold,
+    SpeakerUnmerge,
+    SpeakerVoice,
+    SpeakingTold,
+    VoicesHeard,
+    VoicesKnown,
+)
 from server.speech.denoise import DenoiseMode
+from server.speech.processor import Word
 
 __all__ = [
+    "MAX_CAPTION",
     "MAX_TITLE",
     "SERVER_STOPPED",
     "SHUTDOWN",
+    "UNKNOWN_SPEAKER",
+    "CaptionAnswer",
+    "CaptionCommand",
+    "CaptionEdit",
+    "CaptionInfo",
+    "CaptionOutput",
+    "CaptionTold",
+    "CaptionsInfo",
+    "CaptionsSnapshot",
+    "CaptionsStateTold",
     "DenoiseInfo",
     "DenoiseMode",
+    "KnownVoice",
     "Levels",
     "ListenGrant",
     "MediaEvent",
+    "OffRecordTold",
     "PeerAnswer",
     "PublishGrant",
     "RecordingInfo",
+    "SpeakerInfo",
+    "SpeakerMerge",
+    "SpeakerRename",
+    "SpeakerUnmerge",
+    "SpeakerVoice",
+    "SpeakersTold",
+    "SpeakingTold",
     "StreamChange",
     "StreamInfo",
     "StreamState",
+    "VoicesHeard",
+    "VoicesKnown",
+    "Word",
 ]
 
 
@@ -70,6 +118,20 @@ class PublishGrant:
     """What an earlier answer of the same stream gave, to take it over at once."""
     post_filter: bool | None = None
     """None for the setting's."""
+    captions: bool = True
+    """Whether what is said is written down."""
+    language: str | None = None
+    """A code that the recogniser knows, "en" say; None: detected, then kept."""
+    translate: bool = False
+    """Whether captions are in English, whatever is spoken."""
+    vocabulary: str = ""
+    """Names and jargon that are likely, with commas between."""
+    speakers: int | None = None
+    """How many people are expected to speak; None where nobody knows."""
+    min_speakers: int | None = None
+    max_speakers: int | None = None
+    voices: list[KnownVoice] = field(default_factory=list)
+    """Those that the stream's owner has saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +165,8 @@ class StreamChange:
     """0, the original, to 1, only the voice."""
     post_filter: bool | None = None
     """Whether what is left of the noise is attenuated a little more."""
+    off_record: bool | None = None
+    """Whether audio goes out and nothing is written or kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +220,7 @@ class StreamInfo:
     ended_at: datetime | None = None
     end_reason: str = ""
     sources: list[str] = field(default_factory=lambda: ["main"])
+    captions: CaptionsInfo = field(default_factory=CaptionsInfo)
 
 
 @dataclass(frozen=True, slots=True)

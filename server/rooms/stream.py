@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from server.clock import SAMPLE_RATE, seconds
-from server.errors import Conflict
 from server.log import get_logger
-from server.rooms.amount import DenoiseAmount, first_mode
+from server.rooms.captioning import StreamCaptions
+from server.rooms.denoising import StreamDenoise
 from server.rooms.eventlog import EventLog
 from server.rooms.fanout import Channel
-from server.rooms.health import denoise_info
 from server.rooms.messages import (
     SHUTDOWN,
     DenoiseMode,
@@ -56,10 +55,9 @@ class Stream:
         self._around = around
         self._started_at = around.clock.wall()
         self._title = clean_title(grant.title) or default_title(grant.host_name, self._started_at)
-        self._wanted = grant.denoise
-        self._mode = first_mode(around.settings, grant)
-        self._amount = DenoiseAmount.first(around.settings, grant)
+        self._denoise = StreamDenoise(around.settings, grant)
         self._record = grant.record
+        self.captions = StreamCaptions(grant)
         self._seat = Seat(around.replaced)
         self._tokens = ResumeTokens()
         self._events = EventLog(around.clock.wall)
@@ -83,17 +81,15 @@ class Stream:
     @property
     def denoised(self) -> bool:
         """Whether it has a place in the denoiser, in use or bypassed."""
-        return self._mode.denoises
+        return self._denoise.mode.denoises
 
     @property
     def music(self) -> bool:
         """Whether its publisher's packets are passed on as they come."""
-        return self._mode is DenoiseMode.MUSIC
+        return self._denoise.mode is DenoiseMode.MUSIC
 
     @property
     def info(self) -> StreamInfo:
-        audio = self._audio
-        late, lane = (audio.alarm.raised, audio.pipeline.has_lane) if audio is not None else (False, True)
         return StreamInfo(
             id=self.id,
             channel_id=self.channel.id,
@@ -102,7 +98,7 @@ class Stream:
             title=self._title,
             state=self.state,
             started_at=self._started_at,
-            denoise=denoise_info(self._mode, self._wanted, self._around.denoise.status, late, lane, self._amount),
+            denoise=self._denoise.info(self._around.denoise.status, self._audio),
             recording=self._recording_info(),
             position=self.position,
             listeners=self.channel.listeners,
@@ -110,6 +106,7 @@ class Stream:
             reconnect_by=self._patience.until,
             ended_at=self._ended_at,
             end_reason=self._end_reason,
+            captions=self.captions.info,
         )
 
     def _recording_info(self) -> RecordingInfo:
@@ -208,7 +205,7 @@ class Stream:
 
     def _go_live(self, origin: int) -> None:
         past = self._past
-        plan = AudioPlan(self.id, origin, self._mode, self._amount)
+        plan = AudioPlan(self.id, origin, self._denoise.mode, self._denoise.amount)
         if past is not None:
             base, left = past.base(origin), past.left
             plan = replace(plan, base=base, recorded=left.recorded, raw=left.raw)
@@ -224,7 +221,7 @@ class Stream:
         )
         if past is None:
             self._started_at = self._around.clock.wall()
-            self._events.add("stream", 0, stream=self.id, denoise=self._mode, title=self._title)
+            self._events.add("stream", 0, stream=self.id, denoise=self._denoise.mode, title=self._title)
         if self._record:
             self._audio.recorder.start(plan.base)
         self._set_state(StreamState.LIVE, first=past is None)
@@ -298,7 +295,7 @@ class Stream:
 
     def denoiser_changed(self) -> None:
         """The denoise service has another engine or state."""
-        if self._mode.denoises:
+        if self._denoise.mode.denoises:
             self._around.emit(MediaEvent("stream_updated", self.info))
 
     # ---- commands
@@ -306,23 +303,14 @@ class Stream:
     def change(self, change: StreamChange) -> StreamInfo:
         """Apply what is not None. Raises InvalidRequest or Conflict, and then nothing was changed."""
         title = clean_title(change.title) if change.title is not None else None
-        self._check_mode(change.denoise)
+        self._denoise.check(change.denoise)
         before = self.info
         if title is not None:
             self._title = title or default_title(self._host_name, self._started_at)
             self._events.add("title", self.position, title=self._title)
             if self._audio is not None:
                 self._audio.recorder.describe_again()
-        if change.denoise is not None and change.denoise is not self._mode:
-            self._mode = self._wanted = change.denoise
-            self._events.add("denoise", self.position, mode=change.denoise)
-            if self._audio is not None:
-                self._audio.pipeline.set_mode(change.denoise)
-        amount, self._amount = self._amount, self._amount.changed(change)
-        if amount != self._amount:
-            self._events.add("denoise", self.position, **asdict(self._amount))
-            if self._audio is not None:
-                self._audio.pipeline.set_amount(self._amount)
+        self._denoise.change(change, self._audio, self._events, self.position)
         if change.record is not None:
             self._record = change.record
             if self._audio is not None:
@@ -333,14 +321,6 @@ class Stream:
             self._around.emit(MediaEvent("stream_updated", info))
             self._save(self._around.clock.samples())
         return info
-
-    def _check_mode(self, mode: DenoiseMode | None) -> None:
-        if mode is None or mode is self._mode:
-            return
-        if not self._mode.denoises:
-            raise Conflict("This stream was started without denoising; that cannot change while it is live.")
-        if not mode.denoises:
-            raise Conflict("Denoising can be bypassed while a stream is live, not taken away.")
 
     def end(self, reason: str) -> list[Publisher]:
         """Stop at once; `finish` must follow. Returns the connections to close."""
@@ -369,7 +349,7 @@ class Stream:
         self._save_due = now + SAVE_EVERY
         if self._audio is None:
             return
-        own = (self._wanted, self._record, self._audio.raw, self._tokens.hashes)
+        own = (self._denoise.wanted, self._record, self._audio.raw, self._tokens.hashes)
         clock = self._around.clock
         self._around.keep(SavedStream.of(self.info, *own, self._audio.index_at(clock.samples()), clock.wall(), stopped))
 

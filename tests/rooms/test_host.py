@@ -267,7 +267,7 @@ async def test_a_publisher_who_was_lost_may_still_end_the_stream_unless_another_
         await studio.host.remove(lost.peer_id, "left")
     await studio.host.remove(back.peer_id, "left")
     assert studio.host.streams() == []
-    assert studio.host._publishers == {}
+    assert studio.host._publishing._publishers == {}
 
 
 async def test_a_peer_may_be_connected_or_lost_before_its_answer_is_given(studio: Studio) -> None:

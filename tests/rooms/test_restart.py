@@ -378,6 +378,6 @@ async def test_a_hundred_reconnects_are_one_stream_one_recording_and_no_new_list
     assert abs(len(heard(listener)[1]) - passed) <= 5 * PACKET
     assert len(list(studio.settings.recordings_dir.iterdir())) == 1
     assert [publisher.closed for publisher in studio.peers.publishers] == [True] * 101
-    assert studio.host._publishers == {}
+    assert studio.host._publishing._publishers == {}
     await asyncio.sleep(0)
     await runs.close()
