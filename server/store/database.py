@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -39,7 +40,7 @@ def database_url(setting: str | None, data_dir: Path) -> str:
 def create_engine(url: str, **options: Any) -> AsyncEngine:
     """An engine whose SQLite connections wait for each other and keep foreign keys."""
     try:
-        engine = create_async_engine(url, **options)
+        engine = create_async_engine(url, json_serializer=_json, **options)
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"CLEARCAST_DATABASE_URL: this database needs the package {error.name}, which is not installed"
@@ -48,6 +49,10 @@ def create_engine(url: str, **options: Any) -> AsyncEngine:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 Item = TypeVar("Item")
 
@@ -42,6 +46,8 @@ class StoredStream:
     denoise_mode: str = "absent"
     denoise_engine: str | None = None
     recorded: bool = False
+    language: str | None = None
+    """What its captions are written in; None where nobody knows."""
 
 
 class RecordingState(StrEnum):
@@ -73,6 +79,77 @@ class Recording:
     size_bytes: int = 0
     has_raw: bool = False
     deleted_at: datetime | None = None
+
+
+class CaptionVersion(StrEnum):
+    """Which account of what was said."""
+
+    LIVE = "live"
+    """As it was written down while the stream was live."""
+    FINAL = "final"
+    """As it was worked out again from the whole recording."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VoicePrint:
+    """What one speaker of a stream sounds like."""
+
+    model: str
+    """Id of the embedding model: centroids of two models cannot be compared."""
+    centroid: NDArray[np.float32]
+    """Shape (dimensions,), of unit length."""
+    seconds: float
+    """How much of the speaker was heard."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Voice:
+    """A voice that its owner wants to be known by name, with the consent of whose it is."""
+
+    id: str
+    owner: str
+    name: str
+    created_at: datetime
+    model: str
+    """Id of the embedding model."""
+    centroids: NDArray[np.float32]
+    """Shape (centroids, dimensions), each of unit length: one for each time it was saved."""
+    seconds: float
+    """How much speech they were made from."""
+    consent_at: datetime
+
+
+class JobState(StrEnum):
+    """What has become of a job."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work that outlives a request. This row is the truth, whatever the queue knows."""
+
+    id: str
+    kind: str
+    subject: str
+    """Id of the stream, and so of the recording, that it is about."""
+    owner: str
+    created_at: datetime
+    state: str = JobState.QUEUED
+    progress: float = 0.0
+    """0 to 1."""
+    step: str = ""
+    """What it is doing, in words for a person."""
+    attempts: int = 0
+    error: str = ""
+    """Why it failed, in words for a person; else empty."""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    result: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

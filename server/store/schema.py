@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Index, MetaData, String, Text, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 NAMING = {
@@ -73,6 +85,7 @@ class StreamRow(Base):
     denoise_mode: Mapped[str] = mapped_column(String(20))
     denoise_engine: Mapped[str | None] = mapped_column(String(40))
     recorded: Mapped[bool] = mapped_column(Boolean)
+    language: Mapped[str | None] = mapped_column(String(16))
 
 
 class RecordingRow(Base):
@@ -91,3 +104,90 @@ class RecordingRow(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     has_raw: Mapped[bool] = mapped_column(Boolean)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
+
+
+class CaptionRow(Base):
+    """A final caption of one account of a stream. Times are samples at 48 kHz."""
+
+    __tablename__ = "captions"
+    __table_args__ = (Index("ix_captions_stream_id_version_start_number", "stream_id", "version", "start", "number"),)
+
+    stream_id: Mapped[str] = mapped_column(ForeignKey("streams.id", ondelete="CASCADE"), primary_key=True)
+    version: Mapped[str] = mapped_column(String(8), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    rev: Mapped[int]
+    start: Mapped[int] = mapped_column(BigInteger)
+    end: Mapped[int] = mapped_column(BigInteger)
+    speakers: Mapped[list[str]] = mapped_column(JSON)
+    """Labels, the main one first."""
+    words: Mapped[list[Any]] = mapped_column(JSON)
+    """[start, end, text, probability] of each."""
+    text: Mapped[str] = mapped_column(Text)
+    """As it is shown."""
+    edited: Mapped[str | None] = mapped_column(Text)
+    """What a person made of the words."""
+    hidden: Mapped[bool] = mapped_column(Boolean)
+    speakers_fixed: Mapped[bool] = mapped_column(Boolean)
+
+
+class SpeakerRow(Base):
+    """A speaker of one account of a stream."""
+
+    __tablename__ = "speakers"
+
+    stream_id: Mapped[str] = mapped_column(ForeignKey("streams.id", ondelete="CASCADE"), primary_key=True)
+    version: Mapped[str] = mapped_column(String(8), primary_key=True)
+    label: Mapped[str] = mapped_column(String(40), primary_key=True)
+    number: Mapped[int]
+    """1 for who spoke first."""
+    name: Mapped[str | None] = mapped_column(String(80))
+    source: Mapped[str | None] = mapped_column(String(10))
+    merged_into: Mapped[str | None] = mapped_column(String(40))
+    voice_id: Mapped[str | None] = mapped_column(ForeignKey("voices.id", ondelete="SET NULL"), index=True)
+    print_model: Mapped[str | None] = mapped_column(String(200))
+    print: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """The centroid: float32, little-endian."""
+    print_seconds: Mapped[float | None]
+
+
+class VoiceRow(Base):
+    """A known voice."""
+
+    __tablename__ = "voices"
+    __table_args__ = (Index("ix_voices_owner_created_at_id", "owner", "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(80))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime())
+    model: Mapped[str] = mapped_column(String(200))
+    dimensions: Mapped[int]
+    centroids: Mapped[bytes] = mapped_column(LargeBinary)
+    """One after the other: float32, little-endian."""
+    seconds: Mapped[float]
+    consent_at: Mapped[datetime] = mapped_column(UtcDateTime())
+
+
+class JobRow(Base):
+    """Work that outlives a request."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index("ix_jobs_owner_created_at_id", "owner", "created_at", "id"),
+        Index("ix_jobs_subject_created_at_id", "subject", "created_at", "id"),
+        Index("ix_jobs_state_created_at", "state", "created_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    subject: Mapped[str] = mapped_column(String(64))
+    owner: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(20))
+    progress: Mapped[float]
+    step: Mapped[str] = mapped_column(String(200))
+    attempts: Mapped[int]
+    error: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime())
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

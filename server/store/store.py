@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Select, delete, select, tuple_, update
 
-from server.errors import Conflict, InvalidRequest, NotFound
+from server.errors import Conflict, NotFound
+from server.store.captions import CaptionTable, forget_captions
 from server.store.database import Database
+from server.store.jobs import JobTable
+from server.store.paging import MAX_PAGE, count, from_cursor, to_cursor
 from server.store.records import Channel, Page, Recording, RecordingState, StoredStream
-from server.store.schema import ChannelRow, RecordingRow, StreamRow
-
-MAX_PAGE = 100
+from server.store.schema import ChannelRow, JobRow, RecordingRow, StreamRow
+from server.store.voices import VoiceTable
 
 
 class Store:
-    """Channels, streams and recordings. Every method is one transaction."""
+    """Channels, streams and recordings; captions, voices and jobs beside them. Every method is one transaction."""
 
     def __init__(self, url: str) -> None:
         self._database = Database(url)
+        self.captions = CaptionTable(self._database)
+        self.voices = VoiceTable(self._database)
+        self.jobs = JobTable(self._database)
 
     async def open(self) -> None:
         """Bring the tables up to date. Raises Unavailable."""
@@ -61,12 +63,12 @@ class Store:
         """Oldest first: the first is the default one."""
         query = select(ChannelRow)
         async with self._database.read() as session:
-            total = await _count(session, query)
+            total = await count(session, query)
             if cursor is not None:
-                query = query.where(tuple_(ChannelRow.created_at, ChannelRow.id) > _from_cursor(cursor))
+                query = query.where(tuple_(ChannelRow.created_at, ChannelRow.id) > from_cursor(cursor))
             query = query.order_by(ChannelRow.created_at, ChannelRow.id).limit(limit + 1)
             rows = list(await session.scalars(query))
-        after = _to_cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
+        after = to_cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
         return Page([_channel(row) for row in rows[:limit]], total, after)
 
     # Streams
@@ -88,12 +90,12 @@ class Store:
         """Newest first."""
         query = select(StreamRow)
         async with self._database.read() as session:
-            total = await _count(session, query)
+            total = await count(session, query)
             if cursor is not None:
-                query = query.where(tuple_(StreamRow.started_at, StreamRow.id) < _from_cursor(cursor))
+                query = query.where(tuple_(StreamRow.started_at, StreamRow.id) < from_cursor(cursor))
             query = query.order_by(StreamRow.started_at.desc(), StreamRow.id.desc()).limit(limit + 1)
             rows = list(await session.scalars(query))
-        after = _to_cursor(rows[limit - 1].started_at, rows[limit - 1].id) if len(rows) > limit else None
+        after = to_cursor(rows[limit - 1].started_at, rows[limit - 1].id) if len(rows) > limit else None
         return Page([_stream(row) for row in rows[:limit]], total, after)
 
     async def unfinished_streams(self) -> list[StoredStream]:
@@ -129,13 +131,13 @@ class Store:
         """Newest first, without deleted ones."""
         query = _recordings().where(RecordingRow.deleted_at.is_(None))
         async with self._database.read() as session:
-            total = await _count(session, query)
+            total = await count(session, query)
             if cursor is not None:
-                query = query.where(tuple_(RecordingRow.created_at, RecordingRow.id) < _from_cursor(cursor))
+                query = query.where(tuple_(RecordingRow.created_at, RecordingRow.id) < from_cursor(cursor))
             query = query.order_by(RecordingRow.created_at.desc(), RecordingRow.id.desc()).limit(limit + 1)
             rows = list(await session.execute(query))
         items = [_recording(row) for row in rows]
-        after = _to_cursor(items[limit - 1].created_at, items[limit - 1].id) if len(items) > limit else None
+        after = to_cursor(items[limit - 1].created_at, items[limit - 1].id) if len(items) > limit else None
         return Page(items[:limit], total, after)
 
     async def unfinished_recordings(self) -> list[Recording]:
@@ -153,10 +155,12 @@ class Store:
             return [_recording(row) for row in rows]
 
     async def forget_recording(self, recording_id: str) -> None:
-        """Take the row away for good."""
+        """Take the row away for good, with all that was written down of what was said."""
         async with self._database.write() as session:
             row = await session.get(RecordingRow, recording_id)
             if row is not None:
+                await forget_captions(session, row.stream_id)
+                await session.execute(delete(JobRow).where(JobRow.subject == row.stream_id))
                 await session.delete(row)
 
 
@@ -166,10 +170,6 @@ def _recordings() -> Select[RecordingRow, str, str, str, str]:
         .join(StreamRow, RecordingRow.stream_id == StreamRow.id)
         .join(ChannelRow, StreamRow.channel_id == ChannelRow.id)
     )
-
-
-async def _count(session: AsyncSession, query: Select[*tuple[Any, ...]]) -> int:
-    return await session.scalar(select(func.count()).select_from(query.subquery())) or 0
 
 
 def _values(row: Any) -> dict[str, Any]:
@@ -189,18 +189,3 @@ def _stream(row: StreamRow) -> StoredStream:
 def _recording(row: Any) -> Recording:
     recording, host, owner, slug, name = row
     return Recording(**_values(recording), host=host, owner=owner, channel_slug=slug, channel_name=name)
-
-
-def _to_cursor(moment: datetime, row_id: str) -> str:
-    return base64.urlsafe_b64encode(f"{moment.isoformat()}|{row_id}".encode()).decode().rstrip("=")
-
-
-def _from_cursor(cursor: str) -> tuple[datetime, str]:
-    try:
-        moment, row_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split("|", 1)
-        parsed = datetime.fromisoformat(moment)
-    except (ValueError, binascii.Error):
-        raise InvalidRequest("The cursor is not one that this server gave out.", code="invalid-cursor") from None
-    if parsed.tzinfo is None:
-        raise InvalidRequest("The cursor is not one that this server gave out.", code="invalid-cursor")
-    return parsed, row_id

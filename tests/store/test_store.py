@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,35 +15,9 @@ from server.errors import Conflict, InvalidRequest, NotFound, SettingsError, Una
 from server.store.database import create_engine, database_url, migrate
 from server.store.folder import prepare_folders
 from server.store.ids import SLUG, is_id, new_id, slugify
-from server.store.records import Channel, Recording, RecordingState, StoredStream
 from server.store.schema import Base
 from server.store.store import Store
-
-NOW = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
-
-
-def channel(slug: str, minutes: int = 0) -> Channel:
-    return Channel(new_id(), slug, slug.capitalize(), "Anna", "local", NOW + timedelta(minutes=minutes))
-
-
-def stream(on: Channel, minutes: int = 0) -> StoredStream:
-    return StoredStream(new_id(), on.id, "local", "Anna", "Talk", "live", NOW + timedelta(minutes=minutes))
-
-
-def recording(of: StoredStream, **values: object) -> Recording:
-    kept = Recording(
-        id=of.id, stream_id=of.id, title="Talk", host="", owner="", channel_slug="", channel_name="",
-        created_at=of.started_at, state=RecordingState.RECORDING,
-    )  # fmt: skip
-    return replace(kept, **values)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = Store(database_url(None, tmp_path))
-    await opened.open()
-    yield opened
-    await opened.close()
+from tests.store.rows import NOW, channel, recording, stream
 
 
 async def test_migrations_build_what_the_models_say(tmp_path: Path) -> None:

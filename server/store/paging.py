@@ -1,0 +1,66 @@
+"""Lists in parts: each part names where the next one begins."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.errors import InvalidRequest
+
+MAX_PAGE = 100
+
+
+async def count(session: AsyncSession, query: Select[*tuple[Any, ...]]) -> int:
+    """How many rows a query finds."""
+    return await session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
+def to_cursor(moment: datetime, row_id: str) -> str:
+    """Where the rows after this one begin, in a list by time."""
+    return _encoded(f"{moment.isoformat()}|{row_id}")
+
+
+def from_cursor(cursor: str) -> tuple[datetime, str]:
+    """What `to_cursor` was given. Raises InvalidRequest."""
+    moment, bar, row_id = _decoded(cursor).partition("|")
+    try:
+        parsed = datetime.fromisoformat(moment)
+    except ValueError:
+        raise _foreign() from None
+    if not bar or parsed.tzinfo is None:
+        raise _foreign()
+    return parsed, row_id
+
+
+def to_number_cursor(number: int) -> str:
+    """Where the rows after this one begin, in a list by number."""
+    return _encoded(f"#{number}")
+
+
+def from_number_cursor(cursor: str) -> int:
+    """What `to_number_cursor` was given. Raises InvalidRequest."""
+    found = re.fullmatch(r"#([0-9]{1,9})", _decoded(cursor))
+    if found is None:
+        raise _foreign()
+    return int(found[1])
+
+
+def _encoded(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (ValueError, binascii.Error):
+        raise _foreign() from None
+
+
+def _foreign() -> InvalidRequest:
+    return InvalidRequest("The cursor is not one that this server gave out.", code="invalid-cursor")
