@@ -90,6 +90,7 @@ class Recogniser:
             language=str(options["language"]) if options.get("language") else None,
             task=str(options.get("task") or "transcribe"),
             thorough=bool(options.get("thorough")),
+            temperature=float(options.get("temperature") or 0.0),
         )
 
     def transcribe(
@@ -101,9 +102,11 @@ class Recogniser:
         language: str | None = None,
         task: str = "transcribe",
         thorough: bool = False,
+        temperature: float = 0.0,
     ) -> Decoded:
         """What is said in `audio`, 16 kHz, shape (n,), at most 30 s.
 
+        `temperature` above 0 draws the best of a few answers by chance instead of searching for the likeliest.
         Raises `InvalidRequest` for a translation that the model cannot do, RuntimeError for what goes wrong inside.
         """
         if task == "translate" and not self._translates():
@@ -120,8 +123,8 @@ class Recogniser:
         (generated,) = self._model.model.generate(
             encoded,
             [start],
-            beam_size=self.settings.thorough_beam if thorough else self.settings.beam,
             max_length=limit,
+            **self._search(thorough, temperature),
             return_scores=True,
             return_no_speech_prob=True,
             suppress_tokens=_suppressed(tokenizer),
@@ -136,6 +139,13 @@ class Recogniser:
             for (begin, end, _), own in zip(pieces, words, strict=True)
         )
         return Decoded(segments, language or tokenizer.language_code, probability)
+
+    def _search(self, thorough: bool, temperature: float) -> dict[str, float]:
+        """How an answer is looked for, in CTranslate2's words."""
+        if temperature > 0:
+            draws = self.settings.thorough_beam
+            return {"beam_size": 1, "num_hypotheses": draws, "sampling_topk": 0, "sampling_temperature": temperature}
+        return {"beam_size": self.settings.thorough_beam if thorough else self.settings.beam}
 
     def _translates(self) -> bool:
         if self.settings.translates is not None:

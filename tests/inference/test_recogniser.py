@@ -17,6 +17,7 @@ from server.errors import InvalidRequest, ModelCorrupt, ModelMissing
 from server.inference.recogniser import Recogniser, RecogniserSettings
 from server.inference.voice import SileroVad
 from server.speech.listening import Listening
+from server.speech.processor import Request
 from server.speech.transcriber import TranscriberSettings
 from tests.speech.scripted import Driver
 from tests.talks import NANO, TALK_TWO, read_talk
@@ -51,6 +52,7 @@ class ScriptedWhisper:
     encoded: int = 0
     asked: list[list[int]] = field(default_factory=list)
     limits: list[int] = field(default_factory=list)
+    searched: list[dict[str, Any]] = field(default_factory=list)
     aligned_with: list[Any] = field(default_factory=list)
     generated_with: list[Any] = field(default_factory=list)
 
@@ -65,6 +67,7 @@ class ScriptedWhisper:
         self.generated_with.append(encoded)
         self.asked.append(prompts[0])
         self.limits.append(options["max_length"])
+        self.searched.append({name: options[name] for name in ("beam_size", "sampling_temperature") if name in options})
         answer = type("Result", (), {})()
         answer.sequences_ids, answer.scores, answer.no_speech_prob = [self.tokens], [self.score], self.no_speech
         return [answer]
@@ -107,6 +110,14 @@ def test_a_loop_cannot_hold_the_others_up(recogniser: Recogniser, talk: Samples)
     fake = script(recogniser, " The")
     recogniser.transcribe(heard(talk, 0.3, 1.3))
     assert fake.limits[0] - len(fake.asked[0]) == 28
+
+
+def test_an_answer_is_drawn_by_chance_only_where_that_is_asked_for(recogniser: Recogniser, talk: Samples) -> None:
+    fake = script(recogniser, " The")
+    for temperature in (0.0, 0.4):
+        options = {"thorough": True, "temperature": temperature}
+        recogniser.answer(Request(1, "transcribe", (heard(talk, 0.3, 1.3),), 0, False, options))
+    assert fake.searched == [{"beam_size": 5}, {"beam_size": 1, "sampling_temperature": 0.4}]
 
 
 def test_the_prompt_is_bounded_and_ends_with_what_was_said_last(recogniser: Recogniser, talk: Samples) -> None:
