@@ -21,7 +21,9 @@ from server.audio.frame import Samples
 from server.bench.common import emit, main, note
 from server.clock import HOP, SAMPLE_RATE
 from server.errors import Unavailable
-from server.inference.exchange import Area, Descriptors, HostEnd, WorkerEnd
+from server.inference.exchange.area import Area, Descriptors
+from server.inference.exchange.host import HostEnd
+from server.inference.exchange.worker import WorkerEnd
 from server.process import raise_priority
 
 BAR_MS = 1.0

@@ -11,7 +11,8 @@ from pathlib import Path
 from server import metrics
 from server.config import Settings
 from server.errors import ClearcastError, Unavailable
-from server.inference.exchange import Area, HostEnd
+from server.inference.exchange.area import Area
+from server.inference.exchange.host import HostEnd
 from server.inference.lane import DenoiseLane, DenoiserStatus
 from server.inference.models import find_models, pull
 from server.inference.supervisor import WorkerEvent, WorkerLost, WorkerReady, WorkerSupervisor

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import server
 from server import metrics
-from server.inference.exchange import Control, HostEnd, WorkerState
+from server.inference.exchange.area import Control, WorkerState
+from server.inference.exchange.host import HostEnd
 from server.inference.worker import WorkerConfig
 from server.log import get_logger
 

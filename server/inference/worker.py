@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from server.clock import HOP
 from server.errors import ClearcastError, ModelCorrupt, ModelMissing, Unavailable
 from server.inference.denoiser import Denoiser
-from server.inference.exchange import Area, Batch, Descriptors, Words, WorkerEnd, WorkerState
+from server.inference.exchange.area import Area, Descriptors, Words, WorkerState
+from server.inference.exchange.worker import Batch, WorkerEnd
 from server.inference.headroom import streams_in_real_time
 from server.log import configure_logging, get_logger
 from server.process import raise_priority

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from server import metrics
 from server.audio.frame import Samples
-from server.inference.exchange import HostEnd
+from server.inference.exchange.host import HostEnd
 from server.speech.denoise import SilenceWatch
 
 

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.inference.exchange import RING, Area, Descriptors, HostEnd, WorkerEnd
+from server.inference.exchange.area import Area, Descriptors
+from server.inference.exchange.host import HostEnd
+from server.inference.exchange.worker import WorkerEnd
+from server.inference.lane import RING
 from tests.inference.helpers import hop
 
 
@@ -147,7 +150,7 @@ def test_hops_that_waited_too_long_are_thrown_away(area: Area) -> None:
     for index in range(3):
         host.submit(slot, index, hop(index))
     host.flush()
-    stamps = area.request_entries[slot, :3, 2]
+    stamps = area.request_entries[slot * RING :][:3, 2]
     batch = worker.take(int(stamps[2]))
     assert batch is not None
     assert batch.indices.tolist() == [2]

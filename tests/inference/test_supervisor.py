@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from server.inference.exchange import Area, HostEnd
+from server.inference.exchange.area import Area
+from server.inference.exchange.host import HostEnd
 from server.inference.supervisor import (
     WorkerEvent,
     WorkerLost,

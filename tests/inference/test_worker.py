@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 from server.errors import ModelCorrupt
-from server.inference.exchange import Area, Control, HostEnd, WorkerEnd
+from server.inference.exchange.area import Area, Control
+from server.inference.exchange.host import HostEnd
+from server.inference.exchange.worker import WorkerEnd
 from server.inference.worker import Lanes, WorkerConfig, load, serve, warm_up
 from tests.inference.helpers import hop, install
 from tests.inference.scripted import GAIN, Scripted
