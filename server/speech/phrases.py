@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from server.clock import SAMPLE_RATE
@@ -93,7 +93,7 @@ class Turns:
         return first, *(speaker for speaker in ranked if speaker != first and 4 * total[speaker] >= spoken)
 
 
-def phrases(words: Sequence[Word], turns: Turns, current: str | None) -> Iterator[Phrase]:
+def phrases(words: Iterable[Word], turns: Turns, current: str | None) -> Iterator[Phrase]:
     """Words in captions, decided from left to right: more words never change where the ones before were divided.
 
     `current` is who spoke before the first word.
