@@ -30,6 +30,11 @@ DENOISE_ROUND_TRIP = Histogram(
     buckets=(0.001, 0.002, 0.004, 0.006, 0.008, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1),
 )
 
+CAPTIONS = Counter("clearcast_captions_total", "Captions told: interim, final, revision.", ["kind"])
+CAPTION_GAPS = Counter(
+    "clearcast_caption_gap_samples_total", "Samples of speech that were not written down while live."
+)
+
 PACKETS_SENT = Counter("clearcast_packets_sent_total", "Opus packets handed to listeners.")
 
 UDP_DROP_REASONS = (

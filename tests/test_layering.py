@@ -43,7 +43,7 @@ BOUNDARIES: dict[str, int] = {
     "server/recordings/journal.py": 1,  # one event among many
     "server/rooms/encode.py": 2,  # one track's packet, handed back from a thread
     "server/rooms/fanout.py": 1,  # one listener among many
-    "server/rooms/host.py": 2,  # one stream among many, and whoever listens to events
+    "server/rooms/host.py": 3,  # one stream among many, and whoever listens to events and captions
     "server/rooms/publishing.py": 1,  # one stream among many
     "server/rooms/ticker.py": 1,  # the beat goes on
     "server/rtc/aiortc_contract.py": 1,  # a stranger's packets

@@ -23,7 +23,7 @@ UNWATCHED = {
     "server/bench",  # no part of a server
     "server/client",
     "server/speech/denoise.py",  # pure; as long as `denoise_awaited`
-    "server/speech/captions.py",  # pure, and run by nothing yet: whoever runs them declares what waits there
+    "server/speech/captions.py",  # pure; as long as `captions`
     "server/speech/transcriber.py",
     "server/audio",  # pure; bounded windows, and `audio`
 }

@@ -14,7 +14,7 @@ from server.audio.opus import library_version
 from server.clock import Clock
 from server.config import Settings
 from server.errors import NotFound
-from server.inference.caption_lane import CaptionService
+from server.inference.caption_lane import CaptionerStatus, CaptionService
 from server.inference.lane import DenoiserStatus, DenoiseService
 from server.log import get_logger
 from server.rooms.audience import Audience
@@ -45,6 +45,9 @@ from server.rooms.saved import SavedStream, Shelf
 from server.rooms.stream import FAILED, Stream
 from server.rooms.surroundings import Publisher, Surroundings
 from server.rooms.ticker import Ticker
+
+KNOWN_IN = 2.0
+"""Seconds that a disk has to take down that a stream is off the record."""
 
 DISK_THREADS = 8
 """Recordings that are written at the same moment."""
@@ -96,18 +99,20 @@ class MediaHost:
             settings=settings,
             clock=clock,
             denoise=denoise,
+            captions=captions,
             encoding=self._encoding,
             disk=self._disk,
             room=self._room,
             emit=self._emit,
             levels=self._tell_levels,
+            told=self._tell_captions,
             over=self._end,
             replaced=self._replaced,
             keep=self._shelf.put,
         )
         self._publishing = Publishing(self._peers, self._streams, self._audience, self._around, self._background)
-        self._status = denoise.status
-        self._unsubscribe: Callable[[], None] | None = None
+        self._unsubscribe: list[Callable[[], None]] = []
+        self._degraded = {"denoise": denoise.status.state == "degraded"}
 
     # ---- life
 
@@ -115,8 +120,11 @@ class MediaHost:
         """Start the denoiser and the beat. Raises Unavailable where Opus or the media port is not to be had."""
         await asyncio.to_thread(library_version)  # found once, and not on the event loop
         await self._peers.start()
-        self._unsubscribe = self._denoise.subscribe(self._denoiser_changed)
+        self._unsubscribe.append(self._denoise.subscribe(self._denoiser_changed))
         await self._denoise.start()
+        if self._captions is not None:
+            self._unsubscribe.append(self._captions.subscribe(self._captioner_changed))
+            await self._captions.start()
         self._room.start()
         self._ticker.start()
 
@@ -154,9 +162,11 @@ class MediaHost:
         await self._encoding.close()
         self._looking.shutdown(wait=False)
         self._disk.shutdown(wait=False)  # a disk that hangs must not hold up the rest
-        if self._unsubscribe is not None:
-            self._unsubscribe()
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
         await self._denoise.close()
+        if self._captions is not None:
+            await self._captions.close()
         self._peers.close()
 
     def tick(self, now: int) -> None:
@@ -245,8 +255,14 @@ class MediaHost:
         self._end(self._find(stream_id), reason)
 
     async def update(self, stream_id: str, change: StreamChange) -> StreamInfo:
-        """Change a live stream. Raises NotFound, InvalidRequest, Conflict."""
-        return self._find(stream_id).change(change)
+        """Change a live stream. Raises NotFound, InvalidRequest, Conflict.
+
+        Whoever goes off the record can rely on it when this returns: a later run of the server would know it, too.
+        """
+        info = self._find(stream_id).change(change)
+        if change.off_record is not None:
+            await self._shelf.settle(KNOWN_IN)
+        return info
 
     # ---- captions
 
@@ -319,14 +335,28 @@ class MediaHost:
     def _tell_levels(self, levels: Levels) -> None:
         asyncio.get_running_loop().call_soon(self._on_levels, levels)  # after the tick, and never a reason to end it
 
+    def _tell_captions(self, told: CaptionOutput) -> None:
+        try:
+            self._on_captions(told)
+        except Exception:  # who listens to captions cannot break a stream
+            log.exception("a caption was not taken", stream=told.stream_id)
+
     def _room_changed(self) -> None:
         for stream in list(self._streams.values()):
             stream.room_changed()
 
     def _denoiser_changed(self, status: DenoiserStatus) -> None:
-        before, self._status = self._status, status
-        if (before.state == "degraded") != (status.state == "degraded"):
-            kind = "degraded" if status.state == "degraded" else "recovered"
-            self._emit(MediaEvent(kind, stage="denoise", detail=status.detail))
+        self._tell_stage("denoise", status.state, status.detail)
         for stream in list(self._streams.values()):
             stream.denoiser_changed()
+
+    def _captioner_changed(self, status: CaptionerStatus) -> None:
+        self._tell_stage("captions", status.state, status.detail)
+        for stream in list(self._streams.values()):
+            stream.captioner_changed()
+
+    def _tell_stage(self, stage: str, state: str, detail: str) -> None:
+        """A worker's state may have changed: whether the whole machine does without it is told once."""
+        before, self._degraded[stage] = self._degraded.get(stage, False), state == "degraded"
+        if before != self._degraded[stage]:
+            self._emit(MediaEvent("recovered" if before else "degraded", stage=stage, detail=detail))

@@ -244,7 +244,7 @@ class MediaEvent:
 
     `type` is one of: stream_started, stream_state, stream_updated, stream_ended, listeners, publisher_replaced,
     degraded, recovered, recording_failed. `stream` is the stream after the event; None where the whole machine is
-    meant (degraded and recovered of the denoise worker itself). `stage` names what is degraded: "denoise",
+    meant (degraded and recovered of a worker itself). `stage` names what is degraded: "denoise", "captions",
     "recording", or "disk", which has little room left for it. `peer_id` is the connection that was replaced.
     """
 

@@ -35,6 +35,9 @@ WAITING = Queue(
     drop="The processor is too slow: a packet went into the recording before its level was known. Nothing is lost.",
 )
 
+LONGEST = 2880
+"""Samples in a publisher's packet at most: 60 ms."""
+
 PRE_SKIP = 312
 """Samples by which the publisher's encoder is taken to delay: libopus's 6.5 ms, which browsers and OBS use."""
 
@@ -121,6 +124,16 @@ class MusicPipeline:
         self._loudness = Loudness(on_levels) if on_levels is not None else None
         self._overtaken = 0
         self._counted = (0, 0, 0, 0, 0)
+
+    @property
+    def came(self) -> int:
+        """End of what is on its way into the recording."""
+        return self._passage.position
+
+    @property
+    def arrived(self) -> int:
+        """Where the last of what has arrived lies, at the latest."""
+        return max(self.position, self._passage.position) + LONGEST
 
     def pass_on(self, packet: ReceivedPacket, arrival: int) -> None:
         """Take a packet from the publisher; `arrival` is in stream time."""

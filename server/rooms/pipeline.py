@@ -121,6 +121,16 @@ class Pipeline:
     def has_lane(self) -> bool:
         return self._lane is not None
 
+    @property
+    def came(self) -> int:
+        """End of what went in; what goes out follows it by the denoiser's delay."""
+        return self._buffer.position
+
+    @property
+    def arrived(self) -> int:
+        """Where the last of what has arrived lies, waiting for its time, at the latest."""
+        return self._buffer.position + self._buffer.delay + PACKET
+
     def receive(self, audio: ReceivedAudio, arrival: int) -> None:
         """Take audio from the publisher; `arrival` is in stream time."""
         self._buffer.push(audio.rtp_time, audio.samples, audio.rate, arrival)

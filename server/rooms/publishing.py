@@ -139,7 +139,10 @@ class Publishing:
         new = stream is None
         if stream is None:
             stream = Stream(grant, self._audience.channel(grant.channel_id), self._around)
+            stream.captions.open(0)
             self._streams[stream.id] = stream
+        else:
+            stream.captions.know(grant)
         stream.attach(publisher, self._around.clock.samples())
         for held in [held for held in self._publishers.values() if held.stream is stream and not stream.seats(held)]:
             del self._publishers[held.peer_id]

@@ -8,15 +8,17 @@ import json
 import os
 from collections.abc import Iterable
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from server.audio.ogg import OggError, scan
 from server.clock import PACKET, SAMPLE_RATE, Clock
 from server.log import get_logger
+from server.rooms.caption_saved import SavedCaptions
 from server.rooms.messages import SERVER_STOPPED, SHUTDOWN, DenoiseMode, PublishGrant, StreamInfo
 
 VERSION = 1
@@ -27,7 +29,8 @@ KEPT_FOR = timedelta(minutes=5)
 SAVE_EVERY = 10 * SAMPLE_RATE
 """Samples between two looks at the clock that are written down."""
 
-MAX_BYTES = 64 * 1024
+MAX_BYTES = 1024 * 1024
+"""Of one file. Captions that take more than their share go on with their numbers and names alone."""
 
 log = get_logger(__name__)
 
@@ -59,21 +62,14 @@ class SavedStream:
     at: datetime
     stopped: bool = False
     """Whether the server was stopped in good order."""
+    off_record_since: int | None = None
+    """Where on the timeline the span began of which nothing is kept; None while everything is."""
+    captions: SavedCaptions = field(default_factory=SavedCaptions)
     version: int = VERSION
 
     @classmethod
-    def of(
-        cls,
-        info: StreamInfo,
-        denoise: DenoiseMode,
-        record: bool,
-        raw: bool,
-        tokens: list[str],
-        index: int,
-        at: datetime,
-        stopped: bool = False,
-    ) -> SavedStream:
-        """A stream as it is, and what of it only its own server knows."""
+    def of(cls, info: StreamInfo, **own: Any) -> SavedStream:
+        """A stream as it is, and what of it only its own server knows: all other fields."""
         return cls(
             id=info.id,
             channel_id=info.channel_id,
@@ -81,17 +77,11 @@ class SavedStream:
             host_name=info.host_name,
             title=info.title,
             started_at=info.started_at,
-            denoise=denoise,
             denoise_strength=info.denoise.strength,
             post_filter=info.denoise.post_filter,
-            record=record,
             recorded=info.recording.id is not None,
-            raw=raw,
-            tokens=tokens,
             length=info.position,
-            index=index,
-            at=at,
-            stopped=stopped,
+            **own,
         )
 
     @property
@@ -156,11 +146,13 @@ class Shelf:
         self._waiting[stream_id] = None
         self._next(stream_id)
 
-    async def settle(self) -> None:
-        """Wait until everything that was put is on the disk."""
-        while self._writing:
-            await asyncio.wait(set(self._writing.values()))
-            await asyncio.sleep(0)
+    async def settle(self, patience: float | None = None) -> None:
+        """Wait until everything that was put is on the disk, `patience` seconds at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while self._writing:
+                    await asyncio.wait(set(self._writing.values()))
+                    await asyncio.sleep(0)
 
     def _next(self, stream_id: str) -> None:
         if stream_id in self._writing or stream_id not in self._waiting:
@@ -186,7 +178,7 @@ class Shelf:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_suffix(".new")
         with draft.open("w", encoding="utf-8") as file:
-            json.dump(asdict(stream), file, ensure_ascii=False, default=_plain)
+            file.write(_text(stream))
             file.flush()
             os.fdatasync(file.fileno())
         draft.replace(path)
@@ -220,6 +212,19 @@ class Shelf:
                 continue
             if stream.version == VERSION and stream.at.tzinfo is not None and path.stem == stream.id:
                 yield stream
+
+
+def _text(stream: SavedStream) -> str:
+    """The file of a stream."""
+    captions = stream.captions
+    values = asdict(replace(stream, captions=replace(captions, lane={})))
+    values["captions"]["lane"] = captions.lane  # plain already, and the largest part: it is not copied
+    text = json.dumps(values, ensure_ascii=False, default=_plain)
+    if len(text.encode()) > MAX_BYTES:
+        log.warning("a stream knows too much to write it all down", stream=stream.id, bytes=len(text))
+        values["captions"].update(lane={}, tail=[])
+        text = json.dumps(values, ensure_ascii=False, default=_plain)
+    return text
 
 
 def _plain(value: object) -> str:

@@ -8,16 +8,18 @@ from typing import Any
 
 from server.clock import SAMPLE_RATE, seconds
 from server.log import get_logger
-from server.rooms.captioning import StreamCaptions
+from server.rooms.attendance import Attendance
+from server.rooms.caption_told import CaptionTeller
+from server.rooms.captioning import TAIL, TAIL_AT_SHUTDOWN, StreamCaptions
 from server.rooms.denoising import StreamDenoise
 from server.rooms.eventlog import EventLog
 from server.rooms.fanout import Channel
+from server.rooms.keeping import Keeping
 from server.rooms.messages import (
     SHUTDOWN,
     DenoiseMode,
     MediaEvent,
     PublishGrant,
-    RecordingInfo,
     StreamChange,
     StreamInfo,
     StreamState,
@@ -56,17 +58,17 @@ class Stream:
         self._started_at = around.clock.wall()
         self._title = clean_title(grant.title) or default_title(grant.host_name, self._started_at)
         self._denoise = StreamDenoise(around.settings, grant)
-        self._record = grant.record
-        self.captions = StreamCaptions(grant)
         self._seat = Seat(around.replaced)
         self._tokens = ResumeTokens()
         self._events = EventLog(around.clock.wall)
+        teller = CaptionTeller(self.id, self._events, around.told)
+        self._keeping = Keeping(self.id, grant.record, teller)
+        self.captions = StreamCaptions(grant, around, teller, self._keeping.off, self._tell_changed, self._save_now)
         self._audio: StreamAudio | None = None
         self._patience = Patience(around.clock)
         self._ended_at: datetime | None = None
         self._end_reason = ""
-        self._peak = 0
-        self._told_listeners = 0
+        self._attendance = Attendance(channel)
         self._housekeeping_due = 0
         self._save_due = 0
         self._past: Past | None = None
@@ -99,23 +101,15 @@ class Stream:
             state=self.state,
             started_at=self._started_at,
             denoise=self._denoise.info(self._around.denoise.status, self._audio),
-            recording=self._recording_info(),
+            recording=self._keeping.info(self._audio, self._past, over=self.state is StreamState.ENDED),
             position=self.position,
-            listeners=self.channel.listeners,
-            listeners_peak=max(self._peak, self.channel.listeners),
+            listeners=self._attendance.now,
+            listeners_peak=self._attendance.peak,
             reconnect_by=self._patience.until,
             ended_at=self._ended_at,
             end_reason=self._end_reason,
             captions=self.captions.info,
         )
-
-    def _recording_info(self) -> RecordingInfo:
-        if self._audio is None:
-            recorded = self._past is not None and self._past.left.recorded
-            return RecordingInfo(on=self._record, id=self.id if recorded else None)
-        recorder = self._audio.recorder
-        on = recorder.on and self.state is not StreamState.ENDED  # the last of it may still be on its way to the disk
-        return RecordingInfo(on, self.id if recorder.exists else None, recorder.detail, recorder.held)
 
     # ---- who publishes
 
@@ -215,15 +209,18 @@ class Stream:
             self.channel,
             self._events,
             self._around,
-            lambda: self.info,
-            self._on_recording_failed,
-            self._on_broken,
+            self._keeping.off,
+            hear=self.captions.take,
+            info=lambda: self.info,
+            on_recording_failed=self._on_recording_failed,
+            on_broken=self._on_broken,
         )
         if past is None:
             self._started_at = self._around.clock.wall()
             self._events.add("stream", 0, stream=self.id, denoise=self._denoise.mode, title=self._title)
-        if self._record:
+        if self._keeping.record:
             self._audio.recorder.start(plan.base)
+        self.captions.open_again(plan.base)
         self._set_state(StreamState.LIVE, first=past is None)
         self._save(origin)
 
@@ -252,13 +249,14 @@ class Stream:
             self._around.over(self, "never-connected")
         elif self.state is StreamState.RECONNECTING and self._patience.over(now):
             self._around.over(self, self._past.left.why if self._past is not None and self._audio is None else "lost")
-        if now >= self._save_due:
+        if now >= self._save_due and self._audio is not None:
             self._save(now)
         if now >= self._housekeeping_due:
             self._housekeeping_due = now + HOUSEKEEPING
             if self._audio is not None:
                 self._audio.pipeline.count()
-            self._tell_listeners()
+            if self._attendance.changed():
+                self._around.emit(MediaEvent("listeners", self.info))
 
     def _on_broken(self, error: Exception) -> None:
         log.error("encoding failed", stream=self.id, exc_info=error)
@@ -272,13 +270,6 @@ class Stream:
         self._around.emit(
             MediaEvent("degraded" if degraded else "recovered", info, stage="denoise", detail=info.denoise.detail)
         )
-
-    def _tell_listeners(self) -> None:
-        count = self.channel.listeners
-        self._peak = max(self._peak, count)
-        if count != self._told_listeners:
-            self._told_listeners = count
-            self._around.emit(MediaEvent("listeners", self.info))
 
     def _on_recording_failed(self, detail: str) -> None:
         self._around.emit(MediaEvent("recording_failed", self.info, stage="recording", detail=detail))
@@ -296,7 +287,14 @@ class Stream:
     def denoiser_changed(self) -> None:
         """The denoise service has another engine or state."""
         if self._denoise.mode.denoises:
-            self._around.emit(MediaEvent("stream_updated", self.info))
+            self._tell_changed()
+
+    def captioner_changed(self) -> None:
+        """The caption service has another model or state."""
+        self.captions.service_changed(self._audio.came if self._audio is not None else self.position)
+
+    def _tell_changed(self) -> None:
+        self._around.emit(MediaEvent("stream_updated", self.info))
 
     # ---- commands
 
@@ -311,15 +309,12 @@ class Stream:
             if self._audio is not None:
                 self._audio.recorder.describe_again()
         self._denoise.change(change, self._audio, self._events, self.position)
-        if change.record is not None:
-            self._record = change.record
-            if self._audio is not None:
-                recorder = self._audio.recorder
-                (recorder.start if change.record else recorder.stop)(self.position)
+        if self._keeping.change(change, self._audio, self.position):
+            self.captions.pause()
         info = self.info
         if info != before:
             self._around.emit(MediaEvent("stream_updated", info))
-            self._save(self._around.clock.samples())
+            self._save_now()
         return info
 
     def end(self, reason: str) -> list[Publisher]:
@@ -332,7 +327,9 @@ class Stream:
         self.state = StreamState.ENDED
         if self._audio is not None:
             self._audio.stop(failed=reason == FAILED)
+        self._keeping.end(self.position)
         self._events.add("state", self.position, state=self.state, reason=reason)
+        self.captions.end(whole=self._audio is not None and reason != FAILED)
         return publishers
 
     # ---- across restarts
@@ -342,16 +339,28 @@ class Stream:
         self._past = Past(left, self._around.clock)
         self._started_at = left.started_at
         self._tokens = ResumeTokens(left.tokens)
+        self._keeping.restore(left)
+        self.captions.restore(left.captions, left.stopped)
         self._lose(left.why)
+
+    def _save_now(self) -> None:
+        self._save(self._around.clock.samples())
 
     def _save(self, now: int, *, stopped: bool = False) -> None:
         """Write down what a later run must know to go on."""
         self._save_due = now + SAVE_EVERY
-        if self._audio is None:
-            return
-        own = (self._denoise.wanted, self._record, self._audio.raw, self._tokens.hashes)
-        clock = self._around.clock
-        self._around.keep(SavedStream.of(self.info, *own, self._audio.index_at(clock.samples()), clock.wall(), stopped))
+        clock, past = self._around.clock, self._past
+        own: dict[str, Any] = {
+            "record": self._keeping.record,
+            "off_record_since": self._keeping.off.since,
+            "captions": self.captions.saved(),
+        }
+        if self._audio is not None:
+            own.update(denoise=self._denoise.wanted, raw=self._audio.raw, tokens=self._tokens.hashes, stopped=stopped)
+            own.update(index=self._audio.index_at(clock.samples()), at=clock.wall())
+            self._around.keep(SavedStream.of(self.info, **own))
+        elif past is not None:  # people may change it while it waits for its publisher
+            self._around.keep(replace(past.left, title=self._title, **own))
 
     def suspend(self) -> list[Publisher]:
         """The server goes down: stop at once, and wait for the next run; `put_away` must follow.
@@ -363,15 +372,19 @@ class Stream:
             self._audio.stop(failed=False)
         self._set_state(StreamState.RECONNECTING, why=SHUTDOWN)
         self._save(self._around.clock.samples(), stopped=True)
+        self.captions.end(whole=self._audio is not None)
         return publishers
 
     async def put_away(self) -> None:
-        """Leave the recording so that the next run can go on with it."""
+        """Leave the recording and the captions so that the next run can go on with them."""
+        await self.captions.settle(TAIL_AT_SHUTDOWN)
         if self._audio is not None:
+            self._save(self._around.clock.samples(), stopped=True)
             await self._audio.close(last=False)
 
     async def finish(self) -> None:
         """Close the recording; whoever is told afterwards finds it whole."""
+        await self.captions.settle(TAIL)
         try:
             if self._audio is not None:
                 await self._audio.close()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from server.audio.frame import Samples
 from server.clock import HOP, SAMPLE_RATE
 from server.rooms.amount import DenoiseAmount
+from server.rooms.caption_feed import Tap
 from server.rooms.encode import EncodeTrack, pre_skip, speech_encoder
 from server.rooms.eventlog import EventLog
 from server.rooms.fanout import Channel
@@ -16,6 +17,7 @@ from server.rooms.health import Alarm
 from server.rooms.loudness import STEP, OnLevels
 from server.rooms.messages import DenoiseMode, Levels, StreamInfo
 from server.rooms.music import PRE_SKIP, MusicPipeline
+from server.rooms.off_record import OffRecord
 from server.rooms.peers import ReceivedAudio, ReceivedPacket
 from server.rooms.pipeline import Pipeline
 from server.rooms.recorder import Recorder
@@ -42,7 +44,10 @@ class AudioPlan:
 class StreamAudio:
     """What exists of a stream from its first audio on.
 
-    `info` gives the stream as it is; `on_recording_failed(detail)` and `on_broken(error)`, which is told that no
+    Of what is `off` the record listeners hear everything and the recording gets silence.
+
+    `hear(tap, start, samples)` gets the audio of speech, 960 samples at a time, before and after the denoiser. `info`
+    gives the stream as it is; `on_recording_failed(detail)` and `on_broken(error)`, which is told that no
     packet will come any more, are called on the event loop.
     """
 
@@ -52,6 +57,9 @@ class StreamAudio:
         channel: Channel,
         events: EventLog,
         around: Surroundings,
+        off: OffRecord,
+        *,
+        hear: Callable[[Tap, int, Samples], None],
         info: Callable[[], StreamInfo],
         on_recording_failed: Callable[[str], None],
         on_broken: Callable[[Exception], None],
@@ -61,6 +69,8 @@ class StreamAudio:
         self.alarm = Alarm()
         self._channel = channel
         self._around = around
+        self._off = off
+        self._hear = hear
         self._clean: EncodeTrack | None = None
         self._raw: EncodeTrack | None = None
         if plan.mode is not DenoiseMode.MUSIC:
@@ -100,7 +110,7 @@ class StreamAudio:
             deadline_hops=self._around.settings.denoise_deadline_ms * SAMPLE_RATE // 1000 // HOP,
             amount=plan.amount,
             on_clean=self._on_frame,
-            on_raw=self._on_raw_frame if self._raw is not None else None,
+            on_raw=self._on_raw_frame,
             on_gap=on_gap,
             on_levels=on_levels,
         )
@@ -109,6 +119,16 @@ class StreamAudio:
     def position(self) -> int:
         """Length of the timeline: where the next sample goes out."""
         return self._base + self.pipeline.position
+
+    @property
+    def came(self) -> int:
+        """End of what has come in."""
+        return self._base + self.pipeline.came
+
+    @property
+    def arrived(self) -> int:
+        """Where the last of what has arrived lies, at the latest."""
+        return self._base + self.pipeline.arrived
 
     @property
     def raw(self) -> bool:
@@ -154,10 +174,12 @@ class StreamAudio:
         await self.recorder.close(last)
 
     def _on_frame(self, start: int, samples: Samples) -> None:
+        self._hear(Tap.CLEAN, self._base + start, samples)
         if self._clean is not None:
             self._around.encoding.put(self._clean, start, samples)
 
     def _on_raw_frame(self, start: int, samples: Samples) -> None:
+        self._hear(Tap.RAW, self._base + start, samples)
         if self._raw is not None and self.recorder.on:
             self._around.encoding.put(self._raw, start, samples)
 
@@ -169,7 +191,9 @@ class StreamAudio:
         self._channel.send(packet, self._origin + start)
 
     def _keep(self, start: int, packet: bytes) -> None:
-        self.recorder.clean(self._base + start, packet)
+        for at, kept in self._off.kept(self._base + start, packet):
+            self.recorder.clean(at, kept)
 
     def _on_raw_packet(self, start: int, packet: bytes) -> None:
-        self.recorder.raw(self._base + start, packet)
+        for at, kept in self._off.kept(self._base + start, packet):
+            self.recorder.raw(at, kept)

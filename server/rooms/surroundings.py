@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from server.clock import Clock
 from server.config import Settings
+from server.inference.caption_lane import CaptionService
 from server.inference.lane import DenoiseService
 from server.rooms.disk import DiskWatch
 from server.rooms.encode import EncodeQueue
-from server.rooms.messages import Levels, MediaEvent
+from server.rooms.messages import CaptionOutput, Levels, MediaEvent
 from server.rooms.peers import Peer
 from server.rooms.saved import SavedStream
 
@@ -39,11 +40,14 @@ class Surroundings:
     settings: Settings
     clock: Clock
     denoise: DenoiseService
+    captions: CaptionService | None
     encoding: EncodeQueue
     disk: Executor
     room: DiskWatch
     emit: Callable[[MediaEvent], None]
     levels: Callable[[Levels], None]
+    told: Callable[[CaptionOutput], None]
+    """Says what is said, and what becomes of it."""
     over: Callable[[Stream, str], None]
     """Ends a stream for a reason that lies in the stream itself; safe to call at any time."""
     replaced: Callable[[Publisher], None]

@@ -8,7 +8,7 @@ long. Afterwards only the speakers change, or what a person changes; and what a 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from server.clock import SAMPLE_RATE
@@ -21,7 +21,7 @@ PATIENCE = SAMPLE_RATE
 """How long a word waits for its speaker, in 48 kHz samples: 1 s."""
 SNAPSHOT = 50
 """Captions that whoever joins late is shown."""
-_CORRECTED = 200
+CORRECTED = 200
 """Final captions whose speakers may still change, and that people may correct here."""
 
 
@@ -80,8 +80,12 @@ class _Pending:
 class Captions:
     """The captions of one stream. Every method that takes something returns the events that follow from it."""
 
-    def __init__(self, first_id: int = 1, first_seq: int = 1) -> None:
-        """A stream that goes on elsewhere goes on counting from there."""
+    def __init__(self, first_id: int = 1, first_seq: int = 1, finals: Iterable[Caption] = ()) -> None:
+        """A stream that goes on elsewhere goes on counting from there; `finals` are the last that it told there.
+
+        What is heard here says nothing of their speakers: only people change them.
+        """
+        self._first = first_id
         self._id = first_id
         self._seq = first_seq - 1
         self._turns = Turns()
@@ -92,9 +96,28 @@ class Captions:
         self._now = 0
         self._speaker: str | None = None
         self._provisional: OrderedDict[int, Caption] = OrderedDict()
-        self._finals: OrderedDict[int, Caption] = OrderedDict()
+        self._finals: OrderedDict[int, Caption] = OrderedDict((caption.id, caption) for caption in finals)
         self.diarized = True
         """Whether anybody says who speaks; set False while nobody does, and no word waits for it."""
+
+    def __len__(self) -> int:
+        """Final captions that are remembered."""
+        return len(self._finals)
+
+    @property
+    def next_id(self) -> int:
+        """What the next caption is called: all before it are final."""
+        return self._id
+
+    @property
+    def next_seq(self) -> int:
+        """The number of the next event."""
+        return self._seq + 1
+
+    @property
+    def finals(self) -> list[Caption]:
+        """The final captions that may still change, oldest first."""
+        return list(self._finals.values())
 
     def hear(self, item: Word | Interim | Watermark, now: int) -> list[CaptionEvent]:
         """Take what the transcriber says, when the stream is at sample `now`."""
@@ -143,9 +166,13 @@ class Captions:
         text: str | None = None,
         speakers: tuple[str, ...] | None = None,
         hidden: bool | None = None,
+        known: Caption | None = None,
     ) -> list[CaptionEvent]:
-        """A person changes a final caption; None leaves a thing as it is. Raises `NotFound`."""
-        caption = self._finals.get(caption_id)
+        """A person changes a final caption; None leaves a thing as it is. Raises `NotFound`.
+
+        Of one that is not remembered here any more, `known` says how it was told last.
+        """
+        caption = self._finals.get(caption_id) or known
         if caption is None:
             raise NotFound("There is no such caption, or it is still being said.")
         changed = replace(
@@ -195,7 +222,7 @@ class Captions:
         caption = replace(caption, rev=known.rev + 1 if known else 1)
         self._id += 1
         self._finals[caption.id] = caption
-        if len(self._finals) > _CORRECTED:
+        if len(self._finals) > CORRECTED:
             self._finals.popitem(last=False)
         return self._event("final", caption)
 
@@ -227,6 +254,8 @@ class Captions:
     def _correct(self, start: int, end: int) -> Iterator[CaptionEvent]:
         """Look again at the speakers of final captions that a span touches."""
         for caption in list(self._finals.values()):
+            if caption.id < self._first:
+                continue
             if caption.end < start - SAMPLE_RATE or caption.start > end + SAMPLE_RATE or caption.speakers_fixed:
                 continue
             if caption.start < self._now - 60 * SAMPLE_RATE:
@@ -237,8 +266,10 @@ class Captions:
                 yield self._revised(replace(caption, speakers=speakers))
 
     def _revised(self, caption: Caption) -> CaptionEvent:
-        self._finals[caption.id] = replace(caption, rev=caption.rev + 1)
-        return self._event("revision", self._finals[caption.id])
+        revised = replace(caption, rev=caption.rev + 1)
+        if caption.id in self._finals:
+            self._finals[caption.id] = revised
+        return self._event("revision", revised)
 
     def _event(self, kind: str, caption: Caption) -> CaptionEvent:
         self._seq += 1
