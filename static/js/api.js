@@ -68,7 +68,7 @@ async function problem(response) {
  * @param {unknown} [body]
  * @returns {Promise<any>}
  */
-async function json(url, method = "GET", body) {
+export async function json(url, method = "GET", body) {
   /** @type {RequestInit} */
   const init = { method, headers: { Accept: "application/json" } };
   if (body !== undefined) {
@@ -79,7 +79,7 @@ async function json(url, method = "GET", body) {
   return response.status === 204 ? null : response.json();
 }
 
-const part = encodeURIComponent;
+export const part = encodeURIComponent;
 
 /** @returns {Promise<import("./types.js").Me>} */
 export const getMe = () => json("/api/v1/me");

@@ -11,13 +11,16 @@ import { store } from "./store.js";
 import { listenView } from "./views/listen.js";
 import { liveView } from "./views/live.js";
 import { missingView } from "./views/missing.js";
+import { overlayView } from "./views/overlay.js";
 import { recordingView } from "./views/recording.js";
 import { recordingsView } from "./views/recordings.js";
 import { studioView } from "./views/studio.js";
 
+const OVERLAY = /^\/listen\/([^/]+)\/overlay\/?$/;
 const ROUTES = [
   { pattern: /^\/$/, view: () => studioView() },
   { pattern: /^\/live\/?$/, view: () => liveView() },
+  { pattern: OVERLAY, view: overlayView },
   { pattern: /^\/listen\/([^/]+)\/?$/, view: listenView },
   { pattern: /^\/recordings\/?$/, view: () => recordingsView() },
   { pattern: /^\/recordings\/([^/]+)\/?$/, view: recordingView },
@@ -38,6 +41,8 @@ async function load() {
 }
 
 async function main() {
+  // Before anything is drawn: what lies over a video must never show the page's ground.
+  if (OVERLAY.test(location.pathname)) document.documentElement.classList.add("overlay");
   const mark = startNavigation();
   const moved = (/** @type {string} */ path) => {
     mark(path);

@@ -29,14 +29,15 @@ export function setLiveTag(tag, state) {
 /**
  * A banner that keeps its element, so that nothing jumps and it is read out once.
  * @param {string} testid
+ * @param {string} [picture]
  */
-export function banner(testid) {
+export function banner(testid, picture = "again") {
   const first = h("b", { dir: "auto" });
   const second = h("span", { dir: "auto" });
   const actions = h("div", { class: "acts" });
   // Read out once, not at every second of a time that runs.
   const aloud = h("p", { class: "aloud", role: "status" });
-  const element = h("div", { class: "note", hidden: true, data: { testid } }, icon("again"), h("div", { class: "txts" }, first, second), aloud, actions);
+  const element = h("div", { class: "note", hidden: true, data: { testid } }, icon(picture), h("div", { class: "txts" }, first, second), aloud, actions);
   return {
     element,
     /**

@@ -20,6 +20,7 @@
  * @property {number} max_title
  * @property {boolean} secure
  * @property {number} reconnect_s
+ * @property {{ state: MachineState, recogniser: string | null, diarizer: string | null, detail: string }} [captions]
  *
  * @typedef {object} Stream
  * @property {string} id
@@ -37,7 +38,34 @@
  * @property {{ mode: DenoiseMode, engine: string | null, state: DenoiseState, detail: string, strength: number, post_filter: boolean }} denoise
  * @property {{ on: boolean, id: string | null, detail: string }} recording
  * @property {string[]} sources
+ * @property {{ state: CaptionState, detail: string, language: string | null, off_record: boolean }} [captions]
  * @property {boolean} you_own
+ *
+ * @typedef {"off" | "starting" | "ok" | "degraded"} CaptionState
+ *
+ * @typedef {{ start: number, end: number, text: string, probability: number }} Word
+ * Times are samples at 48 kHz on the stream's timeline; the text has its own leading space.
+ *
+ * @typedef {object} Caption
+ * @property {number} id counts the captions of a stream
+ * @property {number} rev counts the versions of this one
+ * @property {number} start
+ * @property {number} end
+ * @property {string[]} speakers labels, the main one first
+ * @property {string} text
+ * @property {Word[]} words
+ * @property {number} committed how many of the words stay
+ * @property {boolean} final
+ * @property {boolean} hidden
+ * @property {boolean} edited
+ *
+ * @typedef {object} Speaker
+ * @property {string} label
+ * @property {number} number in order of appearance
+ * @property {string | null} name
+ * @property {"person" | "voice" | null} source who gave the name
+ * @property {string | null} merged_into
+ * @property {string | null} voice
  *
  * @typedef {object} Channel
  * @property {string} id

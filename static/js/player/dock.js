@@ -70,7 +70,7 @@ function volumeControl() {
   return {
     element,
     show() {
-      const silent = player.audio.muted;
+      const silent = player.muted;
       on.classList.toggle("off", silent);
       off.classList.toggle("off", !silent);
       mute.setAttribute("aria-pressed", String(silent));
@@ -80,6 +80,13 @@ function volumeControl() {
       fill(range);
     },
   };
+}
+
+const tools = h("div", { class: "tools" });
+
+/** @param {...HTMLElement} elements what the page that is open adds to the player */
+export function setDockTools(...elements) {
+  tools.replaceChildren(...elements);
 }
 
 export function startDock() {
@@ -95,7 +102,7 @@ export function startDock() {
   const forth = jump("forth", 30, "Forward 30 seconds");
   const speed = speedChoice();
   const close = h("button", { type: "button", class: "btn quiet icon shut", "aria-label": "Close the player", data: { testid: "player-close" }, on: { click: () => player.close() } }, icon("close", 20));
-  dock.append(back, play.button, forth, what, seek.range, time, speed, volume.element, close);
+  dock.append(back, play.button, forth, what, seek.range, time, speed, volume.element, tools, close);
 
   player.watch(() => {
     const { source } = player;

@@ -7,6 +7,7 @@ import { Emitter } from "../emitter.js";
 import { recall, remember } from "../settings.js";
 import { store } from "../store.js";
 import { Listener } from "../whep.js";
+import { Delay } from "./delay.js";
 
 /**
  * @typedef {{ kind: "live", channel: import("../types.js").Channel }} LiveSource
@@ -28,6 +29,10 @@ export class Player extends Emitter {
     /** Whether the browser wants a press before it plays. */
     this.blocked = false;
     this.failed = "";
+    this.muted = false;
+    /** By how much live sound comes later than it could, seconds. */
+    this.delay = 0;
+    this.delayer = new Delay();
     /** @type {Listener | null} */
     this.listener = null;
     this.volume = recall("volume", 1);
@@ -131,6 +136,7 @@ export class Player extends Emitter {
         this.audio.srcObject = heard;
         void this.sound();
       }
+      this.applyDelay();
       this.changed();
     });
     void listener.run();
@@ -140,6 +146,25 @@ export class Player extends Emitter {
     this.listener?.stop();
     this.listener = null;
     this.audio.srcObject = null;
+    this.applyDelay();
+  }
+
+  get delayable() {
+    return this.delayer.way !== "";
+  }
+
+  /** @param {number} seconds for live sound; 0: as soon as it is there */
+  setDelay(seconds) {
+    this.delay = seconds;
+    this.applyDelay();
+    this.changed();
+  }
+
+  applyDelay() {
+    const connection = this.listener?.session?.connection ?? null;
+    const media = this.listener?.media ?? null;
+    const elsewhere = this.delayer.apply(this.delay, connection, media, this.muted ? 0 : this.volume);
+    this.audio.muted = this.muted || elsewhere;
   }
 
   /** Let the element play, if the browser does. */
@@ -196,13 +221,15 @@ export class Player extends Emitter {
   setVolume(volume) {
     this.volume = volume;
     this.audio.volume = volume;
-    this.audio.muted = false;
+    this.muted = false;
+    this.applyDelay();
     remember("volume", volume);
     this.changed();
   }
 
   toggleMute() {
-    this.audio.muted = !this.audio.muted;
+    this.muted = !this.muted;
+    this.applyDelay();
     this.changed();
   }
 }

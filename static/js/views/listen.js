@@ -1,7 +1,7 @@
 /** Listening to one channel. The sound itself is the player's: it goes on when one leaves this page. */
 
 import { ApiError, getChannel, getRecording, words } from "../api.js";
-import { h, icon, say } from "../dom.js";
+import { h, icon, say, tell } from "../dom.js";
 import { clock, here as atServer, listening } from "../format.js";
 import { animate } from "../palette.js";
 import { avatar, banner, liveTag, setLiveTag } from "../parts.js";
@@ -9,6 +9,11 @@ import { player } from "../player/player.js";
 import { store } from "../store.js";
 import { Meter } from "../studio/level.js";
 import { drawTrace } from "../trace.js";
+import { CaptionsModel } from "../captions/model.js";
+import { CaptionsPanel } from "../captions/panel.js";
+import { textSize } from "../captions/size.js";
+import { captionTools } from "../captions/tools.js";
+import { setDockTools } from "../player/dock.js";
 import { facts } from "./live.js";
 import { missingView } from "./missing.js";
 import { noiseSwitch } from "./owner.js";
@@ -49,6 +54,7 @@ function scene() {
   const canvas = h("canvas", { class: "heard-canvas", "aria-hidden": "true" });
   const lead = h("p", { class: "lead", dir: "auto", data: { testid: "listen-lead" } });
   const sub = h("p", { class: "sub", data: { testid: "listen-facts" } });
+  const why = h("p", { class: "sub why", dir: "auto", data: { testid: "captions-off" } });
   const meter = new Meter();
   const stop = animate(() => {
     const media = player.source?.kind === "live" && player.wanted ? (player.listener?.media ?? null) : null;
@@ -57,13 +63,14 @@ function scene() {
     drawTrace(canvas, media ? meter.tracker.bars : []);
   });
   const wake = () => meter.wake();
-  const text = h("div", { class: "txts" }, lead, sub);
+  const text = h("div", { class: "txts" }, lead, sub, why);
   document.addEventListener("pointerdown", wake);
   return {
     element: h("section", { class: "scene" }, canvas, h("div", { class: "base" }), text),
     words: text,
     lead,
     sub,
+    why,
     leave() {
       stop();
       meter.stop();
@@ -89,6 +96,12 @@ function sceneWords(channel, stream, here) {
   }
   const lead = wanted ? "Keep this page open: the sound starts by itself." : "Press play and keep this page open: the sound starts by itself.";
   return { lead, facts: "" };
+}
+
+/** @param {Stream | null} stream @returns {string} why there are no captions */
+function captionWords(stream) {
+  if (!stream?.captions || stream.state === "ended" || stream.captions.state !== "off") return "";
+  return stream.captions.detail || "There are no captions of this stream.";
 }
 
 /** @param {Channel} channel */
@@ -151,6 +164,42 @@ function degraded(note, stream) {
 }
 
 /**
+ * The captions of whatever stream the channel has, and what one can set about them.
+ * @param {Channel} channel
+ * @param {HTMLElement} page
+ */
+function reading(channel, page) {
+  const model = new CaptionsModel(store.events);
+  const panel = new CaptionsPanel(model);
+  const size = textSize(panel.element, () => panel.resized());
+  const tools = captionTools({ model, panel, size, listenPath: channel.listen_path });
+  panel.element.append(tools.back);
+  let tooled = false;
+  return {
+    element: panel.element,
+    /** @param {Stream | null} stream */
+    show(stream) {
+      // What was said stays to be read when the stream is over.
+      if (stream?.captions && stream.state !== "ended") model.follow(stream.id);
+      const said = stream !== null && model.stream === stream.id && model.list.length > 0;
+      const running = stream?.captions && stream.captions.state !== "off" && stream.state !== "ended";
+      const on = Boolean(said || running);
+      page.classList.toggle("captioned", on);
+      panel.element.hidden = !on;
+      if (tooled !== on) setDockTools(...(on ? tools.elements : []));
+      tooled = on;
+      if (on) tools.show();
+    },
+    leave() {
+      setDockTools();
+      tools.stop();
+      panel.stop();
+      model.stop();
+    },
+  };
+}
+
+/**
  * @param {string} slug
  * @returns {Promise<import("../types.js").View>}
  */
@@ -170,7 +219,9 @@ export async function listenView(slug) {
   place.words.append(noise.element);
   const swap = h("button", { type: "button", class: "btn first", data: { testid: "listen-instead" }, on: { click: () => void player.play(source) } }, icon("play", 20), "Listen here");
   head.element.append(swap);
-  const element = h("div", { class: "col listen" }, head.element, place.element, note.element);
+  const element = h("div", { class: "col listen" }, head.element, place.element);
+  const captions = reading(channel, element);
+  element.append(captions.element, note.element);
 
   const show = () => {
     const stream = store.ofChannel(slug);
@@ -179,9 +230,11 @@ export async function listenView(slug) {
     head.show(stream);
     note.show(stream, here);
     noise.show(stream);
+    captions.show(stream);
     swap.hidden = here;
     say(place.lead, text.lead);
     say(place.sub, text.facts);
+    tell(place.why, captionWords(stream));
   };
   const unwatch = player.watch(show);
   const timer = setInterval(show, 500);
@@ -192,6 +245,7 @@ export async function listenView(slug) {
       unwatch();
       clearInterval(timer);
       place.leave();
+      captions.leave();
       if (player.holds(source) && !player.wanted) player.close();
     },
   };
