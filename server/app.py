@@ -23,6 +23,7 @@ from server.backplane import EventHub
 from server.clock import SystemClock
 from server.config import Settings
 from server.errors import ChannelLive, ClearcastError, Unavailable
+from server.inference.caption_lane import CaptionService
 from server.inference.lane import DenoiseService
 from server.log import configure_logging, get_logger, say
 from server.masking import secret_values
@@ -64,7 +65,14 @@ log = get_logger(__name__)
 class Server:
     """One running server. `start`, then `close`; `url` is where a browser on this machine finds it."""
 
-    def __init__(self, settings: Settings, *, self_signed: bool = False, denoise: DenoiseService | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        self_signed: bool = False,
+        denoise: DenoiseService | None = None,
+        captions: CaptionService | None = None,
+    ) -> None:
         self.settings = settings
         self.recovered = Recovered()
         self.waiting = 0
@@ -72,6 +80,7 @@ class Server:
         self.pair: tls.Pair | None = None
         self.self_signed = self_signed
         self._denoise = denoise
+        self._captions = captions
         self._stack = AsyncExitStack()
         self._socket: socket.socket | None = None
         self._runner: web.AppRunner | None = None
@@ -152,12 +161,14 @@ class Server:
         library = Library(store, RecordingFolders(settings.recordings_dir), recording_changed)
         journal = Journal(store, library, media_happened)
         denoise = self._denoise or make_denoise(settings)
-        media = MediaHost(settings, clock, denoise, journal.put, on_levels=levels_measured)
+        captions = self._captions or make_captions(settings)
+        media = MediaHost(settings, clock, denoise, journal.put, on_levels=levels_measured, captions=captions)
         services = Services(
             settings=settings,
             clock=clock,
             media=media,
             denoise=denoise,
+            captions=captions,
             sound_check=Cleaner(denoise),
             hub=EventHub(),
             store=store,
@@ -203,7 +214,9 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 
 @asynccontextmanager
-async def running(settings: Settings, **options: DenoiseService | bool | None) -> AsyncIterator[Server]:
+async def running(
+    settings: Settings, **options: DenoiseService | CaptionService | bool | None
+) -> AsyncIterator[Server]:
     """A server for the length of a block: for the demo, benches and tests."""
     server = Server(settings, **options)  # type: ignore[arg-type]
     await server.start()
@@ -218,6 +231,13 @@ def make_denoise(settings: Settings) -> DenoiseService:
     from server.inference.service import OffDenoiseService, WorkerDenoiseService
 
     return OffDenoiseService() if settings.denoise == "off" else WorkerDenoiseService(settings)
+
+
+def make_captions(settings: Settings) -> CaptionService:
+    """The same for captions."""
+    from server.inference.captioning.service import OffCaptionService, WorkerCaptionService
+
+    return WorkerCaptionService(settings) if settings.captions else OffCaptionService()
 
 
 async def default_channel(store: Store) -> Channel:

@@ -150,6 +150,63 @@ class Settings(BaseSettings):
         description="How long a hop waits for the denoiser before the original goes out.",
     )
 
+    captions: bool = Field(True, description="Whether what is said is written down live, and by whom.")
+    captions_model: str = Field(
+        "auto",
+        description="Whisper model: a name like `base`, `small` or `large-v3-turbo`, or the folder of one for "
+        "CTranslate2; `auto` suits the hardware.",
+    )
+    captions_device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where captions are made.")
+    captions_compute_type: Literal[
+        "auto", "default", "int8", "int8_float16", "int8_float32", "int8_bfloat16", "float16", "bfloat16", "float32"
+    ] = Field("auto", description="How the Whisper model calculates; `auto` suits the device.")
+    captions_threads: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Processor threads of the Whisper model; half of the cores, at most 4, when unset.",
+    )
+    captions_batch: int | None = Field(
+        None, ge=1, le=64, description="Windows that the model hears at once; by the device when unset."
+    )
+    captions_beam: int | None = Field(
+        None, ge=1, le=10, description="Hypotheses followed at once; 1 while words may change and 5 after, when unset."
+    )
+    captions_step_ms: int | None = Field(
+        None, ge=500, le=3000, description="New audio between two decodings of a stream, ms; it grows with the load."
+    )
+    captions_window_s: int | None = Field(
+        None, ge=10, le=28, description="Audio that is decoded at once at most, seconds; by the model when unset."
+    )
+    captions_prompt: int | None = Field(
+        None, ge=0, le=1000, description="Characters of earlier text that the model is shown; by the model when unset."
+    )
+    captions_no_speech: float | None = Field(
+        None, gt=0.0, le=1.0, description="Probability of silence from which on words need the voice detector's word."
+    )
+    captions_logprob: float | None = Field(
+        None, ge=-10.0, le=0.0, description="Average log-probability below which words need the voice detector's word."
+    )
+    captions_compression: float | None = Field(
+        None, ge=1.0, le=10.0, description="Compression ratio above which text is taken for a loop."
+    )
+    captions_language: str | None = Field(
+        None, pattern="^[a-z]{2,3}$", description="Language of streams that name none, like `en`; heard when unset."
+    )
+    captions_memory_mb: int = Field(
+        8192, ge=256, description="Memory of the captions' process from which on it is started again, MB."
+    )
+    captions_ear: Literal["raw", "clean"] = Field(
+        "raw", description="Which audio words are heard in: before or after the noise is taken out."
+    )
+    diarization: bool = Field(True, description="Whether captions say who speaks.")
+    diarization_ear: Literal["raw", "clean"] = Field(
+        "raw", description="Which audio speakers are told apart in: before or after the noise is taken out."
+    )
+    diarization_latency_s: float = Field(
+        0.5, ge=0.5, le=5.0, description="How long the diarizer waits before it says who speaks, seconds."
+    )
+
     opus_bitrate: int = Field(
         32_000, ge=6_000, le=256_000, description="Bit rate towards listeners and recordings, bit/s."
     )

@@ -34,6 +34,16 @@ CAPTIONS = Counter("clearcast_captions_total", "Captions told: interim, final, r
 CAPTION_GAPS = Counter(
     "clearcast_caption_gap_samples_total", "Samples of speech that were not written down while live."
 )
+CAPTIONS_READY = Gauge("clearcast_captions_ready", "1 while the caption worker answers.")
+CAPTIONS_RESTARTS = Counter("clearcast_captions_restarts_total", "Times the caption worker was started again.")
+CAPTIONS_STREAMS = Gauge("clearcast_captions_streams", "Streams that the caption worker hears.")
+CAPTIONS_BACKLOG = Gauge(
+    "clearcast_captions_backlog_seconds", "Audio of the stream that waits longest to be written down."
+)
+CAPTIONS_BUSY = Gauge("clearcast_captions_busy", "Share of time that the recogniser works, 0 to 1.")
+CAPTIONS_STEP = Gauge("clearcast_captions_step_seconds", "Audio between two decodings of a stream.")
+CAPTIONS_RTF = Gauge("clearcast_captions_rtf", "Recogniser's time for a second of live audio.")
+CAPTIONS_DROPPED = Gauge("clearcast_captions_dropped", "Interim decodings that were stale, since the worker began.")
 
 PACKETS_SENT = Counter("clearcast_packets_sent_total", "Opus packets handed to listeners.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 from pathlib import Path
@@ -15,6 +16,8 @@ PRIVATE = 0o027
 URGENT = -10
 """Nice value of what has a deadline every 10 ms: the event loop of `serve` and the denoiser."""
 
+PATIENT = 5
+"""Nice value of what has seconds: captions, which must never make audio late."""
 
 AUTOGROUP = Path("/proc/self/autogroup")
 """Where Linux schedules sessions before processes, a nice value alone counts only within its session (sched(7))."""
@@ -29,6 +32,14 @@ def raise_priority(nice: int = URGENT) -> bool:
     except OSError:
         return False
     return True
+
+
+def lower_priority(nice: int = PATIENT) -> None:
+    """Let everything else run first."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+        if AUTOGROUP.exists():
+            AUTOGROUP.write_text(str(nice))
 
 
 def allow_many_files(wanted: int = MANY_FILES) -> int:

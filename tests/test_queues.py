@@ -25,6 +25,7 @@ UNWATCHED = {
     "server/speech/denoise.py",  # pure; as long as `denoise_awaited`
     "server/speech/captions.py",  # pure; as long as `captions`
     "server/speech/transcriber.py",
+    "server/inference/captioning/tape.py",  # as long as `caption_tape`
     "server/audio",  # pure; bounded windows, and `audio`
 }
 HOLDERS = {"deque", "Queue", "LifoQueue", "PriorityQueue", "SimpleQueue", "OrderedDict"}

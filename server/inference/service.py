@@ -11,6 +11,7 @@ from pathlib import Path
 from server import metrics
 from server.config import Settings
 from server.errors import ClearcastError, Unavailable
+from server.inference.denoise_kind import DenoiseKind
 from server.inference.exchange.area import Area
 from server.inference.exchange.host import HostEnd
 from server.inference.lane import DenoiseLane, DenoiserStatus
@@ -111,7 +112,7 @@ class WorkerDenoiseService:
         self._note = ""
         self._area: Area | None = None
         self._host: HostEnd | None = None
-        self._supervisor: WorkerSupervisor | None = None
+        self._supervisor: WorkerSupervisor[WorkerConfig] | None = None
         self._config: WorkerConfig | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._stop_fetching = threading.Event()
@@ -169,7 +170,8 @@ class WorkerDenoiseService:
             self._folders = await asyncio.to_thread(find_models, self._wanted, self._settings)
         engine, folder = self._next_engine("is not installed")
         self._config = self._worker_config(engine, folder)
-        self._supervisor = WorkerSupervisor(self._host, self._config, self._on_worker, self._settings.denoise_memory_mb)
+        kind = DenoiseKind(self._host)
+        self._supervisor = WorkerSupervisor(kind, self._config, self._on_worker, self._settings.denoise_memory_mb)
         self._supervisor.start()
 
     async def wait_ready(self, timeout: float) -> bool:
@@ -243,6 +245,8 @@ class WorkerDenoiseService:
         if isinstance(event, WorkerReady):
             self._on_ready(event)
             return
+        if not isinstance(event, WorkerLost):
+            return
         engine = self._config.engine
         if event.code in _UNUSABLE and engine != FALLBACK:
             log.warning("the model cannot be used", folder=self._config.model_dir, reason=event.message)
@@ -284,13 +288,16 @@ class WorkerDenoiseService:
     def _on_ready(self, event: WorkerReady) -> None:
         assert self._config is not None
         self._not_started = 0
-        detail = " ".join(filter(None, (self._note, event.detail)))
+        about = event.about
+        detail = " ".join(filter(None, (self._note, about["detail"])))
         # A worker that is started again while streams wait for it need not measure once more.
-        self._config = replace(self._config, streams_realtime=event.streams_realtime)
+        self._config = replace(self._config, streams_realtime=about["streams_realtime"])
         if self._supervisor is not None:
             self._supervisor.next_config(self._config)
         self._listeners.set(
-            DenoiserStatus("ready", event.engine, event.device, detail, event.runtime, event.streams_realtime)
+            DenoiserStatus(
+                "ready", about["engine"], about["device"], detail, about["runtime"], about["streams_realtime"]
+            )
         )
 
     def _try_later(self, failed: WorkerConfig) -> None:

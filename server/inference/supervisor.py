@@ -1,4 +1,7 @@
-"""Keeps one denoise worker running: starts it, notices when it dies or hangs, starts it again."""
+"""Keeps one worker process running: starts it, notices when it dies or hangs, starts it again.
+
+What differs between workers (which module, which descriptors, how they show that they live) is their `WorkerKind`.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +13,15 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from prometheus_client import Counter, Gauge
 
 import server
-from server import metrics
-from server.inference.exchange.area import Control, WorkerState
-from server.inference.exchange.host import HostEnd
-from server.inference.worker import WorkerConfig
 from server.log import get_logger
-
-START_S = 60.0
-"""A worker that has not loaded its model after this long never will."""
-
-HANG_S = 1.0
-"""Without a sign of life for this long, a worker hangs."""
 
 CHECK_S = 0.1
 MEMORY_ROUNDS = 5
@@ -41,15 +37,58 @@ HEALTHY_S = 30.0
 log = get_logger(__name__)
 
 
+Config = TypeVar("Config")
+Config_contra = TypeVar("Config_contra", contravariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What a worker process is started with, besides its control socket and the parent's id."""
+
+    config: str
+    """Its configuration, as the worker reads it."""
+    descriptors: Sequence[int]
+    threads: int
+
+
+class WorkerKind(Protocol[Config_contra]):
+    """What is particular to one kind of worker."""
+
+    name: str
+    """As people read it: "denoise"."""
+    module: str
+    start_s: float
+    """A worker that has not loaded its model after this long never will."""
+    hang_s: float
+    """Without a sign of life for this long, a worker hangs."""
+    ready: Gauge
+    restarts: Counter
+
+    def begin(self, config: Config_contra) -> Launch:
+        """Make everything ready for a process that is about to start. Raises OSError."""
+        ...
+
+    def begun(self) -> None:
+        """The process has its descriptors, or will never come to be."""
+        ...
+
+    def beats(self) -> int | None:
+        """Signs of life of this process that came by another way than its control socket; None where none do."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerReady:
-    """The worker has loaded its model and answers."""
+    """The worker has loaded its model and answers; `about` is what it says of itself."""
 
-    engine: str
-    device: str
-    detail: str
-    runtime: str = ""
-    streams_realtime: int | None = None
+    about: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSaid:
+    """Something else that a worker says of itself; its kind knows what it means."""
+
+    message: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +102,10 @@ class WorkerLost:
     was_ready: bool
 
 
-WorkerEvent = WorkerReady | WorkerLost
+WorkerEvent = WorkerReady | WorkerSaid | WorkerLost
 
 
-class WorkerSupervisor:
+class WorkerSupervisor(Generic[Config]):
     """One worker at a time, for as long as `start` to `stop` lasts.
 
     `on_event` is called on the event loop; it may call `restart` to have the next worker start otherwise.
@@ -74,13 +113,13 @@ class WorkerSupervisor:
 
     def __init__(
         self,
-        host: HostEnd,
-        config: WorkerConfig,
+        kind: WorkerKind[Config],
+        config: Config,
         on_event: Callable[[WorkerEvent], None],
         memory_mb: int | None = None,
     ) -> None:
         self._memory_mb = memory_mb
-        self._host = host
+        self._kind = kind
         self._config = config
         self._on_event = on_event
         self._task: asyncio.Task[None] | None = None
@@ -88,6 +127,7 @@ class WorkerSupervisor:
         self._replace = False
         self._wake = asyncio.Event()
         self._ready = False
+        self._lines = 0
         self.restarts = 0
 
     @property
@@ -97,7 +137,7 @@ class WorkerSupervisor:
 
     def start(self) -> None:
         """Start the first worker in the background."""
-        self._task = asyncio.create_task(self._keep_running(), name="denoise-supervisor")
+        self._task = asyncio.create_task(self._keep_running(), name=f"{self._kind.name}-supervisor")
 
     async def stop(self) -> None:
         """End the worker for good."""
@@ -107,7 +147,7 @@ class WorkerSupervisor:
                 await self._task
             self._task = None
 
-    def restart(self, config: WorkerConfig) -> None:
+    def restart(self, config: Config) -> None:
         """Have `config` run from now on: the worker is replaced at once, without waiting."""
         self._config = config
         self._replace = True
@@ -115,7 +155,7 @@ class WorkerSupervisor:
         if self._process is not None:
             _kill(self._process)
 
-    def next_config(self, config: WorkerConfig) -> None:
+    def next_config(self, config: Config) -> None:
         """What a worker that has to be started again is told; the present one goes on."""
         self._config = config
 
@@ -126,24 +166,26 @@ class WorkerSupervisor:
             self._replace = False
             self._wake.clear()
             lost = await self._one_worker()
-            metrics.DENOISE_READY.set(0)
+            self._kind.ready.set(0)
             if self._replace:
                 backoff = BACKOFF_S
                 continue
             if time.monotonic() - began > HEALTHY_S:
                 backoff = BACKOFF_S
-            log.warning("the denoise worker is gone", reason=lost.code, detail=lost.message, again_in_s=backoff)
+            log.warning(
+                "a worker is gone", worker=self._kind.name, reason=lost.code, detail=lost.message, again_in_s=backoff
+            )
             self._on_event(lost)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), backoff)
             backoff = min(2 * backoff, BACKOFF_MAX_S if lost.was_ready else START_BACKOFF_MAX_S)
             self.restarts += 1
-            metrics.DENOISE_RESTARTS.inc()
+            self._kind.restarts.inc()
 
     async def _one_worker(self) -> WorkerLost:
         """Run a worker until it ends; returns why it did."""
         self._ready = False
-        self._host.area.control[Control.STATE] = WorkerState.STARTING
+        self._lines = 0
         try:
             ours, theirs = socket.socketpair()
         except OSError as error:
@@ -158,6 +200,7 @@ class WorkerSupervisor:
             raise
         finally:
             theirs.close()
+            self._kind.begun()
         if self._replace:  # while it was being started
             _kill(process)
         try:
@@ -166,8 +209,8 @@ class WorkerSupervisor:
             ours.close()
             await self._reap(process)
             raise
-        reports = asyncio.create_task(self._listen(reader), name="denoise-reports")
-        watch = asyncio.create_task(self._watch(process), name="denoise-watch")
+        reports = asyncio.create_task(self._listen(reader), name=f"{self._kind.name}-reports")
+        watch = asyncio.create_task(self._watch(process), name=f"{self._kind.name}-watch")
         try:
             status = await process.wait()
             watch.cancel()
@@ -182,16 +225,17 @@ class WorkerSupervisor:
         return WorkerLost("crash", _end(status), self._ready)
 
     async def _spawn(self, control: socket.socket) -> asyncio.subprocess.Process:
-        descriptors = (*self._host.area.descriptors, control.fileno())
+        launch = self._kind.begin(self._config)
+        descriptors = (*launch.descriptors, control.fileno())
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "server.inference.worker"),
+            *(sys.executable, "-m", self._kind.module),
             *("--descriptors", ",".join(map(str, descriptors)), "--parent", str(os.getpid())),
-            *("--config", self._config.to_json()),
+            *("--config", launch.config),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             pass_fds=descriptors,
             start_new_session=True,
-            env=worker_environment(os.environ, self._config.threads),
+            env=worker_environment(os.environ, launch.threads),
         )
         self._process = process
         return process
@@ -220,13 +264,16 @@ class WorkerSupervisor:
         failure = None
         while line := await _line(reader):
             message = json.loads(line)
-            if message["event"] == "ready":
+            self._lines += 1
+            event = message.pop("event")
+            if event == "ready":
                 self._ready = True
-                metrics.DENOISE_READY.set(1)
-                del message["event"]
-                self._on_event(WorkerReady(**message))
-            else:
+                self._kind.ready.set(1)
+                self._on_event(WorkerReady(message))
+            elif event == "failed":
                 failure = WorkerLost(message["code"], message["message"], self._ready)
+            elif event != "beat":
+                self._on_event(WorkerSaid({"event": event, **message}))
         return failure
 
     async def _watch(self, process: asyncio.subprocess.Process) -> tuple[str, str]:
@@ -234,18 +281,18 @@ class WorkerSupervisor:
 
         Counts its own rounds, so that an event loop that was held up itself does not kill anybody.
         """
-        control = self._host.area.control
         quiet, beats, started = 0, -1, 0
         while True:
             await asyncio.sleep(CHECK_S)
             started += 1
-            if control[Control.STATE] != WorkerState.READY:
-                hangs = started * CHECK_S > START_S
+            if not self._ready:
+                hangs = started * CHECK_S > self._kind.start_s
             else:
-                beat = int(control[Control.HEARTBEAT])
+                beat = self._kind.beats()
+                beat = self._lines if beat is None else beat
                 quiet = quiet + 1 if beat == beats else 0
                 beats = beat
-                hangs = quiet * CHECK_S >= HANG_S
+                hangs = quiet * CHECK_S >= self._kind.hang_s
             if hangs:
                 _kill(process)
                 return "hang", "It stopped answering."

@@ -125,6 +125,11 @@ class Listening(_Hearing[Transcriber]):
         ids = ids or request_ids()
         super().__init__(vad, Transcriber(ids, transcriber, resume), ids)
 
+    @property
+    def needed(self) -> int:
+        """Audio from this sample (48 kHz) on, and the words that were committed, are what a successor begins with."""
+        return self.transcriber.needed
+
     def skip(self, reason: str) -> list[Said | Request]:
         """Give up everything that is not decided yet, and go on with what comes: the rest is a gap."""
         state, settings, reached = self.transcriber.state, self.transcriber.settings, self.transcriber.reached

@@ -141,13 +141,18 @@ class Transcriber:
         """The last watermark: everything before it is decided."""
         return self._watermark
 
+    @property
+    def needed(self) -> int:
+        """Where the audio begins that may be decoded again: words of it may be committed already."""
+        return self._watermark if self._from is None else min(self._from, self._watermark)
+
     def begin(self, sample: int) -> list[Transcribed | Request]:
         """The audio starts at `sample` (48 kHz)."""
         return list(self._reach(sample))
 
     @property
     def state(self) -> Resume:
-        """What a successor needs; audio from the last watermark on belongs to it."""
+        """What a successor needs; audio from `needed` on belongs to it."""
         return Resume(tuple(self._committed[-_REMEMBERED:]), self.language.kept)
 
     def push(self, item: Heard | VadEvent) -> list[Transcribed | Request]:

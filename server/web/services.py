@@ -13,6 +13,7 @@ from server.audio.frame import Samples
 from server.backplane import EventHub
 from server.clock import Clock
 from server.config import Settings
+from server.inference.caption_lane import CaptionerStatus
 from server.inference.lane import DenoiserStatus
 from server.queues import Policy, Queue
 from server.recordings.journal import Journal
@@ -77,6 +78,13 @@ class Denoise(Protocol):
     def status(self) -> DenoiserStatus: ...
 
 
+class Captioner(Protocol):
+    """What the pages are told about captions."""
+
+    @property
+    def status(self) -> CaptionerStatus: ...
+
+
 @dataclass
 class Services:
     """Everything a route may need. One object per server, never global."""
@@ -85,6 +93,7 @@ class Services:
     clock: Clock
     media: Media
     denoise: Denoise
+    captions: Captioner
     sound_check: SoundCheck
     hub: EventHub
     store: Store

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from server.inference.denoise_kind import DenoiseKind
 from server.inference.exchange.area import Area
 from server.inference.exchange.host import HostEnd
 from server.inference.supervisor import (
@@ -34,7 +35,7 @@ class Watched:
         self.host = HostEnd(area)
         self.events: list[WorkerEvent] = []
         self.config = WorkerConfig("DeepFilterNet3", None, "cpu", 1, area.capacity, 1440, loader=loader)
-        self.supervisor = WorkerSupervisor(self.host, self.config, self.events.append)
+        self.supervisor = WorkerSupervisor(DenoiseKind(self.host), self.config, self.events.append)
 
     @property
     def ready(self) -> int:

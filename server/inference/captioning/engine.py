@@ -1,0 +1,235 @@
+"""All streams of the worker at their models: who is heard next, how often, and what is told to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from server.audio.frame import AudioFrame
+from server.clock import SAMPLE_RATE
+from server.errors import InvalidRequest
+from server.inference.caption_lane import CaptionOptions, Ear, Finished, LaneItem, VoicePrints
+from server.inference.captioning.desk import Desk
+from server.inference.captioning.heard_stream import HeardStream
+from server.inference.captioning.models import Models
+from server.inference.captioning.speaker_stream import SpeakerStream
+from server.log import get_logger
+from server.speech.processor import Request
+from server.speech.schedule import Pace
+from server.speech.transcriber import Resume, TranscriberSettings
+
+MOST_STREAMS = 256
+"""Of one worker; more are refused."""
+
+Key = tuple[int, int]
+"""Connection and lane."""
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a stream says now, and from which sample on (48 kHz) its audio is still needed, for each ear."""
+
+    items: Sequence[LaneItem]
+    words: int
+    speakers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a stream begins, or goes on where another worker left it."""
+
+    options: CaptionOptions
+    resume: Resume
+    voices: VoicePrints | None = None
+
+
+class _Stream:
+    """The two halves of a stream."""
+
+    def __init__(self, words: HeardStream | None, speakers: SpeakerStream | None) -> None:
+        self.words = words
+        self.speakers = speakers
+        self.finished = False
+
+
+class Engine:
+    """For one event loop. `tell(key, told)` is called with what a stream has to say."""
+
+    def __init__(
+        self,
+        models: Models,
+        settings: TranscriberSettings,
+        batch: int,
+        now: Callable[[], int],
+        tell: Callable[..., Any],
+    ) -> None:
+        """`now` is the clock in 48 kHz samples."""
+        self._models = models
+        self._settings = settings
+        self._now = now
+        self._tell = tell
+        self._streams: dict[Key, _Stream] = {}
+        self._pace = Pace()
+        self._transcribe = None
+        if models.transcribe is not None:
+            self._transcribe = Desk[Key](
+                *("transcribe", models.transcribe, self._words_answered, now),
+                most=batch,
+                alike=models.alike,
+                spent=self._spent,
+            )
+        self._voice = Desk[Key]("voice", models.voice, self._words_answered, now)
+        self._speakers = Desk[Key]("speakers", self._hear_speakers, self._speakers_answered, now)
+
+    @property
+    def busy(self) -> int:
+        """Samples of the clock that the recogniser worked."""
+        return self._transcribe.busy if self._transcribe is not None else 0
+
+    @property
+    def dropped(self) -> int:
+        return self._transcribe.dropped if self._transcribe is not None else 0
+
+    @property
+    def step(self) -> int:
+        return max(self._settings.step, self._pace.step(self._speaking()))
+
+    @property
+    def backlog(self) -> int:
+        """Undecided audio of the live stream that waits longest, samples."""
+        heard = [stream.words for stream in self._streams.values() if stream.words is not None]
+        return max((words.backlog for words in heard if words.live), default=0)
+
+    def open(self, key: Key, opening: Opening) -> None:
+        """Raises InvalidRequest when there are too many."""
+        if len(self._streams) >= MOST_STREAMS:
+            raise InvalidRequest("The caption worker hears no more streams.")
+        words = speakers = None
+        if self._models.transcribe is not None:
+            words = HeardStream(
+                opening.options, self._settings, opening.resume, lambda request: self._ask_words(key, request)
+            )
+        if self._models.diarizer is not None:
+            speakers = SpeakerStream(
+                self._models.diarizer,
+                opening.options,
+                opening.voices,
+                lambda request: self._ask_speakers(key, request),
+            )
+        self._streams[key] = _Stream(words, speakers)
+        self._set_steps()
+
+    def push(self, key: Key, ear: Ear, frame: AudioFrame, decided: int) -> None:
+        """The next audio of a stream; what no model hears is not kept. Raises ValueError when it does not follow."""
+        stream = self._streams.get(key)
+        if stream is None or stream.finished:
+            return
+        if ear is Ear.WORDS and stream.words is not None:
+            stream.words.push(frame, self._now(), decided)
+        elif ear is Ear.SPEAKERS and stream.speakers is not None:
+            stream.speakers.push(frame, self._now())
+        self._told(key)
+
+    def finish(self, key: Key) -> None:
+        stream = self._streams.get(key)
+        if stream is None or stream.finished:
+            return
+        stream.finished = True
+        for half in (stream.words, stream.speakers):
+            if half is not None:
+                half.flush()
+        self._told(key)
+
+    def leave(self, key: Key) -> None:
+        self._streams.pop(key, None)
+        for desk in (self._transcribe, self._voice, self._speakers):
+            if desk is not None:
+                desk.leave(key)
+
+    def keys(self) -> list[Key]:
+        return list(self._streams)
+
+    def close(self) -> None:
+        for desk in (self._transcribe, self._voice, self._speakers):
+            if desk is not None:
+                desk.close()
+
+    # ---- requests and answers
+
+    def _ask_words(self, key: Key, request: Request) -> None:
+        stream = self._streams.get(key)
+        desk = self._voice if request.model == "vad" else self._transcribe
+        if stream is not None and stream.words is not None and desk is not None:
+            desk.ask(key, request, stream.words.due(request))
+
+    def _words_answered(self, key: Key, request: Request, value: Any) -> None:
+        stream = self._streams.get(key)
+        if stream is not None and stream.words is not None:
+            stream.words.answer(request, value)
+            self._told(key)
+
+    def _ask_speakers(self, key: Key, request: Request) -> None:
+        stream = self._streams.get(key)
+        if stream is not None and stream.speakers is not None:
+            due = request.deadline + stream.speakers.offset if stream.speakers.live else None
+            self._speakers.ask(key, _addressed(request, key), due)
+
+    def _hear_speakers(self, requests: Sequence[Request]) -> list[Any]:
+        """In the diarizer's thread."""
+        answers: list[Any] = []
+        for request in requests:
+            stream = self._streams.get((int(request.options["line"] or 0), int(request.options["lane"] or 0)))
+            answers.append(stream.speakers.work(request) if stream is not None and stream.speakers is not None else [])
+        return answers
+
+    def _speakers_answered(self, key: Key, request: Request, value: Any) -> None:
+        stream = self._streams.get(key)
+        if stream is not None and stream.speakers is not None:
+            stream.speakers.answer(request, value)
+            self._told(key)
+
+    def _told(self, key: Key) -> None:
+        stream = self._streams[key]
+        items: list[LaneItem] = []
+        for half in (stream.words, stream.speakers):
+            if half is not None and half.said:
+                items += half.said
+                half.said = []
+        done = all(half is None or half.done for half in (stream.words, stream.speakers))
+        if stream.finished and done:
+            items.append(Finished())
+        if items:
+            words = stream.words.needed if stream.words is not None else 0
+            speakers = stream.speakers.reached if stream.speakers is not None else 0
+            self._tell(key, Told(items, words, speakers))
+        if stream.finished and done:
+            self.leave(key)
+
+    # ---- pace
+
+    def _speaking(self) -> int:
+        heard = [stream.words for stream in self._streams.values() if stream.words is not None]
+        return sum(words.speaking and words.live for words in heard)
+
+    def _spent(self, samples: int, streams: int) -> None:
+        self._pace.spent(samples, streams)
+        self._set_steps()
+
+    def _set_steps(self) -> None:
+        step = self._pace.step(self._speaking())
+        for stream in self._streams.values():
+            if stream.words is not None:
+                stream.words.step(step)
+
+
+def _addressed(request: Request, key: Key) -> Request:
+    options = {**request.options, "line": key[0], "lane": key[1]}
+    return Request(request.id, request.model, request.arrays, request.deadline, request.droppable, options)
+
+
+def clock(seconds: float) -> int:
+    """The engine's clock at a time in seconds."""
+    return round(seconds * SAMPLE_RATE)

@@ -1,0 +1,154 @@
+"""The way from a process to the caption worker: all of its lanes over one connection, and again over the next."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from server.inference.caption_lane import CaptionOptions, Ear, LaneMemory, OnItems
+from server.inference.captioning.items import from_plain
+from server.inference.captioning.lane import WorkerCaptionLane
+from server.inference.captioning.wire import BadFrame, Frame, FrameReader, encode
+from server.log import get_logger
+
+ROOM = 4 << 20
+"""Bytes on their way to the worker, at most; what does not fit waits on the lanes' tapes."""
+
+log = get_logger(__name__)
+
+
+class _Connection(asyncio.Protocol):
+    """One connection; frames go to whom it belongs to."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._reader = FrameReader()
+        self.transport: asyncio.Transport | None = None
+        self.full = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.set_write_buffer_limits(high=ROOM)
+        self.transport = transport
+
+    def pause_writing(self) -> None:
+        self.full = True
+
+    def resume_writing(self) -> None:
+        self.full = False
+        self._lines.pump()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for frame in self._reader.feed(data):
+                self._lines.take(frame)
+        except (BadFrame, KeyError, TypeError) as error:
+            log.error("the caption worker says what nobody understands", reason=str(error))
+            self.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.transport = None
+        self._lines.lost(self)
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class Lines:
+    """For one event loop. Lanes stay when a connection goes; `connect` gives them the next one."""
+
+    def __init__(self, on_lost: Callable[[], None] = lambda: None) -> None:
+        self._on_lost = on_lost
+        self._lanes: dict[int, WorkerCaptionLane] = {}
+        self._numbers = 0
+        self._connection: _Connection | None = None
+        self._heard: Mapping[Ear, bool] | None = None
+        self.refusals = 0
+        """Lanes that the worker did not take."""
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None and self._connection.transport is not None and self._heard is not None
+
+    @property
+    def writable(self) -> bool:
+        return self.connected and self._connection is not None and not self._connection.full
+
+    @property
+    def backlog(self) -> int:
+        """Undecided audio of the live lane that waits longest, samples."""
+        return max((lane.backlog for lane in self._lanes.values() if lane.live), default=0)
+
+    def open(
+        self, options: CaptionOptions, start: int, on_items: OnItems, memory: LaneMemory | None
+    ) -> WorkerCaptionLane:
+        self._numbers += 1
+        lane = WorkerCaptionLane(self, self._numbers, options, start, on_items, memory)
+        self._lanes[lane.number] = lane
+        if self._heard is not None and self.connected:
+            self.send("open", lane.number, lane.opens(self._heard))
+        return lane
+
+    def send(self, kind: str, lane: int, values: Mapping[str, Any], *arrays: Any) -> None:
+        assert self._connection is not None and self._connection.transport is not None
+        self._connection.transport.write(encode(kind, {"lane": lane, **values}, arrays))
+
+    def leave(self, lane: int) -> None:
+        if self._lanes.pop(lane, None) is not None and self.connected:
+            self.send("close", lane, {})
+
+    async def connect(self, ours: socket.socket, heard: Mapping[Ear, bool]) -> None:
+        """A worker with its models is at the other end of the socket; `heard` says who hears. All lanes begin again."""
+        self.cut()
+        self._heard = None
+        self._connection = connection = _Connection(self)
+        await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=ours)
+        if self._connection is not connection:
+            return
+        self._heard = heard
+        for lane in list(self._lanes.values()):
+            self.send("open", lane.number, lane.opens(heard))
+        self.pump()
+
+    def cut(self) -> None:
+        """The worker is gone, or is to be."""
+        if self._connection is not None:
+            self._connection.abort()
+
+    def close(self) -> None:
+        self._lanes.clear()
+        self.cut()
+
+    # ---- from the connection
+
+    def lost(self, connection: _Connection) -> None:
+        """The connection has ended."""
+        if connection is not self._connection:
+            return
+        self._connection = self._heard = None
+        for lane in list(self._lanes.values()):
+            lane.lost()
+        self._on_lost()
+
+    def take(self, frame: Frame) -> None:
+        """What the worker says. Raises BadFrame, KeyError or TypeError for what means nothing."""
+        lane = self._lanes.get(frame.values["lane"])
+        if frame.kind == "said" and lane is not None:
+            items = [from_plain(values) for values in frame.values["items"]]
+            lane.said(items, int(frame.values["words"]), int(frame.values["speakers"]))
+        elif frame.kind == "refused" and lane is not None:
+            self.refusals += 1
+            log.warning("the caption worker refuses a stream", reason=frame.values["message"])
+            self._lanes.pop(lane.number)
+
+    def pump(self) -> None:
+        for lane in list(self._lanes.values()):
+            if not self.writable:
+                return
+            lane.pump()
