@@ -9,8 +9,9 @@ from typing import Any
 from server.audio.frame import Samples
 from server.clock import HOP, PACKET
 from server.config import Settings, load_settings
+from server.inference.caption_lane import CaptionService
 from server.rooms.host import MediaHost
-from server.rooms.messages import ListenGrant, MediaEvent, PeerAnswer, PublishGrant, StreamInfo
+from server.rooms.messages import CaptionOutput, ListenGrant, MediaEvent, PeerAnswer, PublishGrant, StreamInfo
 from tests.fakes import FakeListener, FakePeers, FakePublisher, ManualClock, ScriptedDenoise
 from tests.rooms.sound import decode, tone
 
@@ -21,7 +22,14 @@ Source = Callable[[int], Samples]
 class Studio:
     """A host with scripted surroundings, one publisher at most, and everything that was announced."""
 
-    def __init__(self, folder: Path, *, clock: ManualClock | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: ManualClock | None = None,
+        captions: CaptionService | None = None,
+        **settings: Any,
+    ) -> None:
         self.settings: Settings = load_settings(
             data_dir=folder, **{"disk_reserve_mb": 0, "opus_bitrate": 64_000, **settings}
         )
@@ -29,7 +37,16 @@ class Studio:
         self.denoise = ScriptedDenoise()
         self.peers = FakePeers(self.clock)
         self.events: list[MediaEvent] = []
-        self.host = MediaHost(self.settings, self.clock, self.denoise, self.events.append, peers=self.peers)
+        self.said: list[CaptionOutput] = []
+        self.host = MediaHost(
+            self.settings,
+            self.clock,
+            self.denoise,
+            self.events.append,
+            peers=self.peers,
+            captions=captions,
+            on_captions=self.said.append,
+        )
         self._said: dict[FakePublisher, int] = {}
         self._streams = 0
 

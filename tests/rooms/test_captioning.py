@@ -1,0 +1,369 @@
+"""What is said in a live stream is told as captions, and people have the last word on them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from server.clock import SAMPLE_RATE
+from server.errors import Conflict, InvalidRequest, NotFound, SpeakerNameTaken, Unavailable
+from server.inference.caption_lane import Ear, LanguageHeard, TurnRevision, Turns
+from server.rooms import captioning
+from server.rooms.caption_feed import PIECE
+from server.rooms.messages import (
+    CaptionEdit,
+    CaptionsStateTold,
+    CaptionTold,
+    DenoiseMode,
+    SpeakerMerge,
+    SpeakerRename,
+    SpeakersTold,
+    SpeakerUnmerge,
+    SpeakingTold,
+)
+from server.speech.processor import SpeakerTurn, Watermark, Word
+from server.speech.transcriber import Gap
+from tests.rooms.hearing import READY, Line, ScriptedCaptions, finals, log_lines, texts, told, voice
+from tests.rooms.sound import tone
+from tests.rooms.studio import Studio
+
+S = SAMPLE_RATE
+TALK = [Line(0.5, "Good morning everybody."), Line(3.0, "And to you.", "S2"), Line(5.5, "Let us begin now.")]
+
+
+@pytest.fixture
+def service() -> ScriptedCaptions:
+    return ScriptedCaptions(list(TALK))
+
+
+@pytest.fixture
+async def studio(tmp_path: Path, service: ScriptedCaptions) -> AsyncIterator[Studio]:
+    studio = Studio(tmp_path, captions=service)
+    await studio.host.start()
+    yield studio
+    await studio.host.close()
+
+
+async def test_what_is_said_is_told_with_who_says_it(studio: Studio) -> None:
+    await studio.publish()
+    await studio.run(8, voice(TALK))
+    said = [(["S1"], "Good morning everybody."), (["S2"], "And to you."), (["S1"], "Let us begin now.")]
+    assert texts(studio) == said
+    assert [speaker.label for speaker in told(studio, SpeakersTold)[-1].speakers] == ["S1", "S2"]
+    assert [speaker.number for speaker in told(studio, SpeakersTold)[-1].speakers] == [1, 2]
+    events = told(studio, CaptionTold)
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    first = [event for event in events if event.caption.id == 1]
+    assert [event.kind for event in first][-1] == "final"
+    assert {event.kind for event in first[:-1]} == {"interim"}
+    shown = next(event for event in first if event.caption.committed < len(event.caption.words))
+    assert shown.seq < first[-1].seq
+    words = finals(studio)[0].words
+    assert [word.start for word in words] == [word.start for word in TALK[0].words]
+    snapshot = studio.host.caption_snapshot("stream-1")
+    assert [caption.text for caption in snapshot.captions] == [text for _, text in said]
+    assert snapshot.cursor == events[-1].seq
+    assert snapshot.state == studio.live().captions
+    assert (snapshot.state.state, snapshot.state.detail) == ("ok", "")
+
+
+async def test_who_speaks_is_told_before_the_text_is_final(studio: Studio) -> None:
+    await studio.publish()
+    await studio.run(2.5, voice(TALK))
+    kinds = [item for item in studio.said if isinstance(item, SpeakingTold | CaptionTold)]
+    assert isinstance(kinds[0], SpeakingTold | CaptionTold)
+    first_final = next(i for i, item in enumerate(kinds) if isinstance(item, CaptionTold) and item.kind == "final")
+    before = [item.speakers for item in kinds[:first_final] if isinstance(item, SpeakingTold)]
+    assert before[:2] == [["?"], ["S1"]]
+    assert told(studio, SpeakingTold)[-1].speakers == []
+
+
+async def test_a_lane_hears_everything_once_in_pieces(studio: Studio, service: ScriptedCaptions) -> None:
+    await studio.publish(language="en", vocabulary="Clearcast", speakers=2)
+    await studio.run(2, tone)
+    (lane,) = service.lanes
+    assert (lane.options.language, lane.options.vocabulary, lane.options.speakers) == ("en", "Clearcast", 2)
+    assert set(lane.pieces) == {PIECE}
+    assert len(lane.heard[Ear.WORDS]) == len(lane.heard[Ear.SPEAKERS]) >= 1.8 * S
+    middle = lane.heard[Ear.WORDS][S : S + 4800]
+    assert np.abs(middle).max() == pytest.approx(0.5, abs=0.02)  # as it came: the scripted denoiser halves it
+
+
+async def test_listeners_hear_the_same_whatever_the_captions_do(tmp_path: Path) -> None:
+    heard = []
+    for service in (None, ScriptedCaptions(deaf=True), ScriptedCaptions(refuses=Unavailable("No room."))):
+        studio = Studio(tmp_path, captions=service)
+        _, listener = await studio.listen()
+        await studio.publish()
+        await studio.run(1)
+        heard.append(list(listener.packets))
+        await studio.host.end("stream-1", "error")
+        await studio.host.close()
+    assert len(heard[0]) >= 45
+    assert heard[0] == heard[1] == heard[2]
+
+
+@pytest.mark.parametrize(
+    ("grant", "words"),
+    [
+        ({"denoise": DenoiseMode.MUSIC}, captioning.MUSIC),
+        ({"captions": False}, captioning.NOT_WANTED),
+    ],
+)
+async def test_a_stream_without_captions_says_why(
+    studio: Studio, service: ScriptedCaptions, grant: dict[str, object], words: str
+) -> None:
+    await studio.publish(**grant)
+    assert (studio.live().captions.state, studio.live().captions.detail) == ("off", words)
+    assert service.lanes == []
+    assert studio.host.caption_snapshot("stream-1").captions == []
+    with pytest.raises(NotFound):
+        await studio.host.change_captions("stream-1", SpeakerRename("S1", "Ann"))
+
+
+async def test_options_that_the_model_cannot_follow_are_refused(studio: Studio, service: ScriptedCaptions) -> None:
+    service.refuses = InvalidRequest("This model cannot translate.")
+    with pytest.raises(InvalidRequest, match="translate"):
+        await studio.publish(translate=True)
+    await studio.host.settle()
+    assert studio.host.streams() == []
+    assert studio.peers.publishers[0].closed
+    service.refuses = None
+    await studio.publish()
+    assert len(studio.host.streams()) == 1
+
+
+async def test_captions_that_cannot_be_had_yet_begin_when_they_can(studio: Studio, service: ScriptedCaptions) -> None:
+    service.status = replace(READY, state="starting", detail="The model is being fetched.")
+    service.refuses = Unavailable("The model is being fetched.")
+    await studio.publish()
+    await studio.run(2, voice(TALK))
+    assert studio.live().captions.state == "starting"
+    service.refuses = None
+    service.tell(READY)
+    await studio.run(6, voice(TALK))
+    assert studio.live().captions.state == "ok"
+    assert texts(studio) == [(["S2"], "And to you."), (["S1"], "Let us begin now.")]
+    assert service.lanes[0].start == pytest.approx(2 * S, abs=4800)
+
+
+async def test_a_worker_that_is_gone_is_told_once_and_so_is_its_return(
+    studio: Studio, service: ScriptedCaptions
+) -> None:
+    await studio.publish()
+    await studio.run(1, voice(TALK))
+    service.tell(replace(READY, state="degraded", detail="The caption worker is being started again."))
+    assert studio.live().captions.state == "degraded"
+    service.tell(READY)
+    assert studio.live().captions.state == "ok"
+    states = [(item.state, item.detail) for item in told(studio, CaptionsStateTold)]
+    assert states == [("degraded", "The caption worker is being started again."), ("ok", "")]
+    machine = [(event.type, event.stage) for event in studio.events if event.stream is None]
+    assert machine == [("degraded", "captions"), ("recovered", "captions")]
+
+
+async def test_words_that_are_missing_are_told_for_a_while(
+    studio: Studio, service: ScriptedCaptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(captioning, "GAP_TOLD", 3 * S)
+    await studio.publish(record=True)
+    await studio.run(1, voice(TALK))
+    service.lanes[0].say(Gap(S // 2, 4 * S, "too much to do"))
+    await studio.run(1, voice(TALK))
+    state = studio.live().captions
+    assert state.state == "degraded"
+    assert "4 s of speech" in state.detail
+    assert "too much to do" in state.detail
+    await studio.run(3.2, source=None)
+    assert studio.live().captions.state == "ok"
+    (gap,) = [line for line in log_lines(studio.folder()) if line["type"] == "captions_gap"]
+    assert (gap["at"], gap["end"], gap["reason"]) == (S // 2, 4 * S, "too much to do")
+
+
+async def test_the_language_that_was_heard_is_known(studio: Studio, service: ScriptedCaptions) -> None:
+    await studio.publish()
+    await studio.run(1, voice(TALK))
+    assert studio.live().captions.language is None
+    service.lanes[0].say(LanguageHeard("de"))
+    await studio.run(0.1, source=None)
+    assert studio.live().captions.language == "de"
+    assert studio.told("stream_updated")[-1].stream is not None
+    assert studio.told("stream_updated")[-1].stream.captions.language == "de"
+
+
+async def test_without_a_diarizer_no_word_waits_for_a_speaker(studio: Studio, service: ScriptedCaptions) -> None:
+    service.status = replace(READY, diarizer=None)
+    await studio.publish()
+    service.deaf = True  # and so nobody says who speaks
+    await studio.run(0.5, voice([]))
+    service.lanes[0].say(Word(0, 4800, " Hello.", 0.9), Watermark(S // 2))
+    await studio.run(0.2, voice([]))
+    assert texts(studio) == [([], "Hello.")]
+    service.deaf = False
+
+
+# ---- what people change
+
+
+async def test_a_name_is_everywhere_at_once(studio: Studio) -> None:
+    await studio.publish(record=True)
+    await studio.run(8, voice(TALK))
+    before = studio.host.caption_snapshot("stream-1").captions
+    answer = await studio.host.change_captions("stream-1", SpeakerRename("S1", " Ann  B. "))
+    assert [(speaker.label, speaker.name, speaker.source) for speaker in answer.speakers] == [
+        ("S1", "Ann B.", "person"),
+        ("S2", None, None),
+    ]
+    assert told(studio, SpeakersTold)[-1].speakers == answer.speakers
+    snapshot = studio.host.caption_snapshot("stream-1")
+    assert snapshot.speakers == answer.speakers
+    assert snapshot.captions == before  # captions have labels: nothing was rewritten
+    await studio.run(0.5, source=None)
+    noted = [line for line in log_lines(studio.folder()) if line["type"] == "speakers"]
+    assert noted[-1]["speakers"][0]["name"] == "Ann B."
+
+
+async def test_two_who_are_one_are_merged_and_parted_again(studio: Studio) -> None:
+    await studio.publish()
+    await studio.run(8, voice(TALK))
+    change = studio.host.change_captions
+    await change("stream-1", SpeakerRename("S1", "Ann"))
+    with pytest.raises(SpeakerNameTaken):
+        await change("stream-1", SpeakerRename("S2", "ann"))
+    for name in ("", " \n ", "x" * 10_000, "a\0b"):
+        with pytest.raises(InvalidRequest):
+            await change("stream-1", SpeakerRename("S2", name))
+    merged = await change("stream-1", SpeakerMerge("S2", "S1"))
+    assert [speaker.merged_into for speaker in merged.speakers] == [None, "S1"]
+    with pytest.raises(Conflict):
+        await change("stream-1", SpeakerMerge("S1", "S2"))
+    parted = await change("stream-1", SpeakerUnmerge("S2"))
+    assert [speaker.merged_into for speaker in parted.speakers] == [None, None]
+    forgotten = await change("stream-1", SpeakerRename("S1", None))
+    assert forgotten.speakers[0].name is None
+    with pytest.raises(NotFound):
+        await change("stream-1", SpeakerRename("S9", "Nobody"))
+    with pytest.raises(NotFound):
+        await change("another", SpeakerRename("S1", "Ann"))
+
+
+async def test_what_a_person_wrote_no_machine_changes(studio: Studio, service: ScriptedCaptions) -> None:
+    await studio.publish(record=True)
+    await studio.run(8, voice(TALK))
+    await studio.host.change_captions("stream-1", CaptionEdit(1, text=" Good\nevening  all. "))
+    answer = await studio.host.change_captions("stream-1", CaptionEdit(2, speakers=["S1", "S1"], hidden=True))
+    assert answer.caption is not None
+    assert (answer.caption.speakers, answer.caption.hidden, answer.caption.edited) == (["S1"], True, True)
+    assert (answer.caption.public().text, answer.caption.public().words) == ("", [])
+    service.lanes[0].say(TurnRevision(0, 4 * S, (SpeakerTurn(0, 4 * S, "S2", 1.0),)))
+    await studio.run(0.1, source=None)
+    kept = {caption.id: caption for caption in studio.host.caption_snapshot("stream-1").captions}
+    assert (kept[1].text, kept[1].speakers, kept[1].edited) == ("Good evening all.", ["S2"], True)
+    assert (kept[2].text, kept[2].speakers, kept[2].hidden) == ("And to you.", ["S1"], True)
+    assert [word.text for word in kept[1].words] == [" Good", " morning", " everybody."]
+    revisions = [item for item in told(studio, CaptionTold) if item.kind == "revision"]
+    assert [(item.caption.id, item.caption.rev > 1) for item in revisions] == [(1, True), (2, True), (1, True)]
+    await studio.run(0.5, source=None)
+    noted = [line for line in log_lines(studio.folder()) if line["type"] == "caption" and line["kind"] == "revision"]
+    assert [(line["caption"]["id"], line["caption"]["text"]) for line in noted] == [
+        (1, "Good evening all."),
+        (2, "And to you."),
+        (1, "Good evening all."),
+    ]
+
+
+async def test_an_edit_that_means_nothing_changes_nothing(studio: Studio) -> None:
+    await studio.publish()
+    await studio.run(8, voice(TALK))
+    for edit in (CaptionEdit(1, text=" "), CaptionEdit(1, text="x" * 10_000), CaptionEdit(1, text="\x00")):
+        with pytest.raises(InvalidRequest):
+            await studio.host.change_captions("stream-1", edit)
+    for edit in (CaptionEdit(1, speakers=["S9"]), CaptionEdit(99, text="Hello.")):
+        with pytest.raises(NotFound):
+            await studio.host.change_captions("stream-1", edit)
+    same = await studio.host.change_captions("stream-1", CaptionEdit(1, hidden=False))
+    assert same.caption == finals(studio)[0]
+    assert [item.kind for item in told(studio, CaptionTold)].count("revision") == 0
+
+
+async def test_a_caption_of_long_ago_can_be_changed_by_whoever_still_knows_it(
+    studio: Studio, service: ScriptedCaptions
+) -> None:
+    await studio.publish()
+    await studio.run(8, voice(TALK))
+    old = finals(studio)[0]
+    lane = service.lanes[0]
+    for number in range(250):
+        at = (10 + 2 * number) * S
+        lane.say(Word(at, at + 4800, f" Word {number}.", 1.0), Turns((), at + S), Watermark(at + S))
+    await studio.run(0.1, source=None)
+    with pytest.raises(NotFound):
+        await studio.host.change_captions("stream-1", CaptionEdit(1, text="Good evening."))
+    answer = await studio.host.change_captions("stream-1", CaptionEdit(1, text="Good evening.", known=old))
+    assert answer.caption is not None
+    assert (answer.caption.text, answer.caption.rev) == ("Good evening.", old.rev + 1)
+    again = await studio.host.change_captions("stream-1", CaptionEdit(1, hidden=True, known=answer.caption))
+    assert again.caption is not None
+    assert (again.caption.text, again.caption.hidden, again.caption.rev) == ("Good evening.", True, old.rev + 2)
+    assert len(studio.host.caption_snapshot("stream-1").captions) == 50
+
+
+# ---- the end
+
+
+async def test_a_stream_is_over_when_its_last_words_are_told(studio: Studio) -> None:
+    await studio.publish(record=True)
+    await studio.run(6.8, voice(TALK))  # its last word has just been said
+    assert len(finals(studio)) == 2
+    await studio.host.end("stream-1", "ended")
+    await studio.host.settle()
+    assert texts(studio)[-1] == (["S1"], "Let us begin now.")
+    logged = [line["caption"]["text"] for line in log_lines(studio.folder()) if line["type"] == "caption"]
+    assert logged == [text for _, text in texts(studio)]
+    assert studio.host.stream("stream-1") is None
+
+
+async def test_a_lane_that_says_nothing_cannot_hold_a_stream_up(
+    studio: Studio, service: ScriptedCaptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.rooms.stream.TAIL", 0.05)
+    service.deaf = True
+    await studio.publish(record=True)
+    await studio.run(2, voice(TALK))
+    position = studio.live().position
+    await studio.host.end("stream-1", "ended")
+    await studio.host.settle()
+    assert studio.told("stream_ended")
+    assert service.lanes[0].closed
+    (gap,) = [line for line in log_lines(studio.folder()) if line["type"] == "captions_gap"]
+    assert gap["end"] >= position
+
+
+async def test_a_stream_that_fails_still_tells_what_it_knows(
+    studio: Studio, service: ScriptedCaptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await studio.publish()
+    await studio.run(1.9, voice(TALK))
+    monkeypatch.setattr(studio.denoise.lanes[0], "collect", lambda: 1 / 0)
+    await studio.run(0.1, source=None)
+    assert studio.host.streams() == []
+    assert texts(studio) == [(["S1"], "Good morning everybody.")]
+    assert service.lanes[0].closed
+
+
+async def test_a_publisher_who_comes_back_keeps_lane_and_speakers(studio: Studio, service: ScriptedCaptions) -> None:
+    await studio.publish()
+    await studio.run(2.5, voice(TALK))
+    await studio.host.change_captions("stream-1", SpeakerRename("S1", "Ann"))
+    studio.peers.publishers[0].state("lost")
+    await studio.run(1, source=None)
+    service.lines[1:] = [Line(5.0, "Here I am again.")]
+    await studio.publish()
+    await studio.run(5, voice(service.lines, begun=3.5))
+    assert len(service.lanes) == 1
+    assert [text for _, text in texts(studio)] == ["Good morning everybody.", "Here I am again."]
+    assert studio.host.caption_snapshot("stream-1").speakers[0].name == "Ann"
