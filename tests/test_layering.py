@@ -42,6 +42,7 @@ BOUNDARIES: dict[str, int] = {
     "server/inference/captioning/desk.py": 1,  # whatever a model raises
     "server/inference/captioning/worker.py": 1,  # the same
     "server/inference/worker.py": 1,  # whatever a model raises
+    "server/jobs/runner.py": 1,  # one job among many
     "server/recordings/journal.py": 1,  # one event among many
     "server/rooms/encode.py": 2,  # one track's packet, handed back from a thread
     "server/rooms/fanout.py": 1,  # one listener among many

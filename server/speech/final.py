@@ -47,7 +47,7 @@ def final_account(
     `mapping` leads from labels of the turns to live ones, one to one; who is not in it is new. In `gaps` (48 kHz) the
     recording could not be transcribed: there the live words stay.
     """
-    labels = _labels(turns, live.speakers, mapping)
+    labels = final_labels(turns, live.speakers, mapping)
     turns = sorted((replace(turn, speaker=labels[turn.speaker]) for turn in turns), key=lambda turn: turn.start)
     kept = sorted((caption for caption in live.captions if touched(caption)), key=lambda caption: caption.start)
     everything = _with_live(words, live.captions, gaps)
@@ -60,17 +60,10 @@ def final_account(
     return Account(numbered, tuple(_speakers(numbered, turns, live)))
 
 
-def live_turns(captions: Iterable[Caption]) -> list[SpeakerTurn]:
-    """Who spoke as the live captions say it: a turn for each caption's main speaker, in order."""
-    return [
-        SpeakerTurn(caption.start, caption.end, caption.speakers[0], 1.0)
-        for caption in sorted(captions, key=lambda caption: caption.start)
-        if caption.speakers
-    ]
-
-
-def _labels(turns: Iterable[SpeakerTurn], known: Sequence[SpeakerName], mapping: Mapping[str, str]) -> dict[str, str]:
-    """The label of everybody who speaks: the live one, or a new one that nobody had."""
+def final_labels(
+    turns: Iterable[SpeakerTurn], known: Sequence[SpeakerName], mapping: Mapping[str, str]
+) -> dict[str, str]:
+    """The label that everybody who speaks has in the second account: the live one, or one that nobody had."""
     taken = {entry.label for entry in known} | set(mapping.values())
     labels = dict(mapping)
     number = len(taken)
@@ -82,6 +75,29 @@ def _labels(turns: Iterable[SpeakerTurn], known: Sequence[SpeakerName], mapping:
             labels[turn.speaker] = f"S{number}"
             taken.add(f"S{number}")
     return labels
+
+
+def with_corrections(live: Account, earlier: Account) -> Account:
+    """The live account with what people have made of an earlier second one, which is to be written anew."""
+    corrected = [caption for caption in earlier.captions if touched(caption)]
+    if not earlier.captions:
+        return live
+    others = [
+        caption
+        for caption in live.captions
+        if not any(known.start < caption.end and caption.start < known.end for known in corrected)
+    ]
+    captions = sorted([*others, *corrected], key=lambda caption: (caption.start, caption.end))
+    return Account(tuple(captions), earlier.speakers)
+
+
+def live_turns(captions: Iterable[Caption]) -> list[SpeakerTurn]:
+    """Who spoke as the live captions say it: a turn for each caption's main speaker, in order."""
+    return [
+        SpeakerTurn(caption.start, caption.end, caption.speakers[0], 1.0)
+        for caption in sorted(captions, key=lambda caption: caption.start)
+        if caption.speakers
+    ]
 
 
 def _with_live(words: Sequence[Word], captions: Iterable[Caption], gaps: Sequence[tuple[int, int]]) -> list[Word]:

@@ -156,3 +156,8 @@ class FileListening(_Hearing[OfflineTranscriber]):
         vad = vad or VadSettings()
         # Nobody waits for the gate: as many frames to a request as it takes.
         super().__init__(replace(vad, frames=vad.most_frames), OfflineTranscriber(ids, transcriber), ids)
+
+    @property
+    def needed(self) -> int:
+        """Audio before this sample (48 kHz) is decided."""
+        return self.transcriber.reached

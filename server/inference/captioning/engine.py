@@ -9,7 +9,7 @@ from typing import Any
 from server.audio.frame import AudioFrame
 from server.clock import SAMPLE_RATE
 from server.errors import InvalidRequest
-from server.inference.caption_lane import CaptionOptions, Ear, Finished, LaneItem, VoicePrints
+from server.inference.caption_lane import CaptionOptions, Ear, Finished, LaneItem, Urgency, VoicePrints
 from server.inference.captioning.desk import Desk
 from server.inference.captioning.heard_stream import HeardStream
 from server.inference.captioning.models import Models
@@ -21,6 +21,9 @@ from server.speech.transcriber import Resume, TranscriberSettings
 
 MOST_STREAMS = 256
 """Of one worker; more are refused."""
+
+EVERYTHING = 1 << 62
+"""A sample that no audio reaches."""
 
 Key = tuple[int, int]
 """Connection and lane."""
@@ -49,10 +52,19 @@ class Opening:
 class _Stream:
     """The two halves of a stream."""
 
-    def __init__(self, words: HeardStream | None, speakers: SpeakerStream | None) -> None:
+    def __init__(self, words: HeardStream | None, speakers: SpeakerStream | None, file: bool) -> None:
         self.words = words
         self.speakers = speakers
+        self.file = file
         self.finished = False
+        self.told = (0, 0)
+
+    @property
+    def needed(self) -> tuple[int, int]:
+        """From which sample on audio is needed, for words and for speakers; of a file nothing that nobody hears."""
+        nobody = EVERYTHING if self.file else 0
+        words = self.words.needed if self.words is not None else nobody
+        return words, self.speakers.needed if self.speakers is not None else nobody
 
 
 class Engine:
@@ -119,7 +131,7 @@ class Engine:
                 opening.voices,
                 lambda request: self._ask_speakers(key, request),
             )
-        self._streams[key] = _Stream(words, speakers)
+        self._streams[key] = _Stream(words, speakers, opening.options.urgency is Urgency.FILE)
         self._set_steps()
 
     def push(self, key: Key, ear: Ear, frame: AudioFrame, decided: int) -> None:
@@ -201,10 +213,10 @@ class Engine:
         done = all(half is None or half.done for half in (stream.words, stream.speakers))
         if stream.finished and done:
             items.append(Finished())
-        if items:
-            words = stream.words.needed if stream.words is not None else 0
-            speakers = stream.speakers.reached if stream.speakers is not None else 0
-            self._tell(key, Told(items, words, speakers))
+        told = stream.needed
+        if items or (stream.file and told != stream.told):
+            stream.told = told
+            self._tell(key, Told(items, *told))
         if stream.finished and done:
             self.leave(key)
 

@@ -9,10 +9,12 @@ from typing import Any
 from server.audio.frame import AudioFrame
 from server.clock import SAMPLE_RATE
 from server.inference.caption_lane import CaptionOptions, LaneItem, LanguageHeard, Urgency
-from server.speech.listening import Listening, Said
+from server.speech.listening import FileListening, Listening, Said
+from server.speech.offline import OfflineSettings
 from server.speech.processor import Request
-from server.speech.transcriber import LONGEST_STEP, Resume, TranscriberSettings
+from server.speech.transcriber import Resume, TranscriberSettings
 from server.speech.vad import SpeechEnd, SpeechStart
+from server.speech.windows import WindowSettings
 
 BACKLOG = 60 * SAMPLE_RATE
 """Undecided audio of a live stream from which on it is given up: a gap that is filled once the stream is over."""
@@ -36,11 +38,15 @@ class HeardStream:
             task="translate" if options.translate else "transcribe",
             vocabulary=options.vocabulary,
         )
-        self._listening = Listening(transcriber=settings, resume=resume)
+        self.live = options.urgency is Urgency.LIVE
+        self._listening: Listening | FileListening
+        if self.live:
+            self._listening = Listening(transcriber=settings, resume=resume)
+        else:
+            self._listening = FileListening(transcriber=_offline(settings))
         self._language = self._listening.transcriber.language.kept
         self._shortest = settings.step
         self._decided = 0
-        self.live = options.urgency is Urgency.LIVE
         self.step(0)
 
     @property
@@ -58,8 +64,8 @@ class HeardStream:
 
     def step(self, samples: int) -> None:
         """How much new audio there is to be before the next decoding, at least."""
-        longer = max(self._shortest, samples) if self.live else LONGEST_STEP
-        self._listening.transcriber.step = longer
+        if isinstance(self._listening, Listening):
+            self._listening.transcriber.step = max(self._shortest, samples)
 
     def due(self, request: Request) -> int | None:
         """When an answer is wanted on the worker's clock; None for a file."""
@@ -70,7 +76,10 @@ class HeardStream:
         self.offset = now - frame.end
         self._decided = max(self._decided, decided)
         self._take(self._listening.push(frame))
-        if self.live and frame.end - max(self._decided, self._listening.transcriber.reached) > BACKLOG:
+        if (
+            isinstance(self._listening, Listening)
+            and frame.end - max(self._decided, self._listening.transcriber.reached) > BACKLOG
+        ):
             self._take(self._listening.skip("too slow"))
 
     def flush(self) -> None:
@@ -91,3 +100,15 @@ class HeardStream:
             if isinstance(item, SpeechStart | SpeechEnd):
                 self.speaking = isinstance(item, SpeechStart)
             self.said.append(item)
+
+
+def _offline(settings: TranscriberSettings) -> OfflineSettings:
+    """A file is heard as the model's settings say, as far as they are about files."""
+    windows = WindowSettings()
+    return OfflineSettings(
+        windows=replace(windows, longest=min(windows.longest, settings.window)),
+        language=settings.language,
+        task=settings.task,
+        vocabulary=settings.vocabulary,
+        guards=settings.guards,
+    )

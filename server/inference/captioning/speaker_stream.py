@@ -56,6 +56,11 @@ class SpeakerStream:
         """Up to where it was told who spoke (48 kHz)."""
         return self._reached
 
+    @property
+    def needed(self) -> int:
+        """Audio from this sample (48 kHz) on is to be kept: of a file, which is never begun again, what waits."""
+        return self._reached if self.live else self._next
+
     def push(self, frame: AudioFrame, now: int) -> None:
         """The next audio. Raises ValueError when it does not follow."""
         self.offset = now - frame.end

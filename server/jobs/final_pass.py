@@ -1,0 +1,159 @@
+"""The final pass: a stream's recording heard again as a whole, and its captions written down a second time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from server.audio.frame import Samples
+from server.audio.ogg import OggError
+from server.audio.peaks import decode_file
+from server.clock import SAMPLE_RATE
+from server.errors import Conflict, NotFound
+from server.inference.caption_lane import CaptionOptions, Ear, Urgency
+from server.jobs.hearing import Heard, OpenFile, hear
+from server.jobs.runner import Kind, Progress
+from server.recordings.files import RecordingFolders
+from server.speech.captions import Caption
+from server.speech.changes import compare
+from server.speech.final import Account, final_account, final_labels, live_turns, with_corrections
+from server.speech.processor import SpeakerTurn
+from server.store.records import CaptionVersion, Job, Recording, RecordingState, VoicePrint
+from server.store.store import Store
+
+KIND = "final-pass"
+
+HEARD_SHARE = 0.95
+"""Of the job's progress: the rest is working out who spoke, joining and writing."""
+LEAST_S = 600.0
+SLOWNESS = 8.0
+"""A recording may take so many times its length, and at least ten minutes: live streams come first."""
+WRITE_ATTEMPTS = 5
+"""How often a result is joined anew because a person changes captions in that very moment."""
+
+MapSpeakers = Callable[[Sequence[SpeakerTurn], Sequence[SpeakerTurn]], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class FinalPass:
+    """Does the final passes of one process.
+
+    `versions` says for each ear which version of a recording it hears, "raw" or "clean".
+    """
+
+    store: Store
+    files: RecordingFolders
+    open_file: OpenFile
+    map_speakers: MapSpeakers
+    versions: Mapping[Ear, str]
+
+    def kind(self) -> Kind:
+        return Kind(self.work, self.limit_s)
+
+    async def limit_s(self, job: Job) -> float:
+        """How long it may take."""
+        recording = await self.store.recording(job.subject)
+        return LEAST_S + SLOWNESS * recording.length / SAMPLE_RATE
+
+    async def work(self, job: Job, progress: Progress) -> dict[str, Any]:
+        """Hear the recording of a stream, join, write; returns what has changed.
+
+        Raises NotFound where there is no recording (any more), Conflict while it is not finished, Unavailable.
+        """
+        await progress.tell(0.0, "Reading the recording")
+        recording = await self._recording(job.subject)
+        live = await self._account(job.subject, CaptionVersion.LIVE)
+        options = await self._options(job.subject, live)
+
+        async def tell(share: float) -> None:
+            done = share >= 1.0
+            await progress.tell(HEARD_SHARE * share, "Working out who spoke" if done else "Listening to the recording")
+
+        heard = await self._hear(recording, options, tell)
+        await progress.tell(HEARD_SHARE, "Writing captions")
+        return await self._write(job.subject, heard)
+
+    async def _recording(self, stream_id: str) -> Recording:
+        recording = await self.store.recording(stream_id)
+        if recording.deleted_at is not None:
+            raise NotFound("The recording was deleted.", code="unknown-recording")
+        if recording.state in (RecordingState.RECORDING, RecordingState.FINISHING):
+            raise Conflict("The recording is not finished yet.", code="still-recording")
+        return recording
+
+    async def _account(self, stream_id: str, version: CaptionVersion) -> Account:
+        """One whole account of a stream."""
+        captions: list[Caption] = []
+        cursor: str | None = None
+        while True:
+            page = await self.store.captions.page(stream_id, version, cursor=cursor)
+            captions += page.items
+            cursor = page.next
+            if cursor is None:
+                break
+        return Account(tuple(captions), tuple(await self.store.captions.speakers(stream_id, version)))
+
+    async def _options(self, stream_id: str, live: Account) -> CaptionOptions:
+        """People whom somebody has named are different people."""
+        named = {entry.name for entry in live.speakers if entry.source == "person" and entry.merged_into is None}
+        stream = await self.store.stream(stream_id)
+        return CaptionOptions(language=stream.language, min_speakers=len(named) or None, urgency=Urgency.FILE)
+
+    async def _hear(self, recording: Recording, options: CaptionOptions, tell: Callable[[float], Any]) -> Heard:
+        versions = {ear: wanted if recording.has_raw else "clean" for ear, wanted in self.versions.items()}
+        sources = {version: self._audio(recording.id, version) for version in set(versions.values())}
+        ears = {ear: sources[version] for ear, version in versions.items()}
+        try:
+            return await hear(self.open_file, options, ears, tell, recording.length)
+        except OggError as error:
+            raise NotFound(f"The recording's audio cannot be read: {error.message}", code="no-audio") from error
+
+    def _audio(self, recording_id: str, version: str) -> Iterator[Samples]:
+        """The audio of a version, a packet at a time; position equals stream time. Blocks."""
+        try:
+            with self.files.audio(recording_id, version).open("rb") as file:
+                yield from decode_file(file)
+        except OSError as error:
+            raise NotFound(f"The recording's audio cannot be read: {error.strerror}.", code="no-audio") from error
+
+    async def _write(self, stream_id: str, heard: Heard) -> dict[str, Any]:
+        """Join with what people have made of the captions up to now, and write it in one transaction."""
+        versions = (CaptionVersion.LIVE, CaptionVersion.FINAL)
+        for attempt in range(WRITE_ATTEMPTS):
+            stamps = {version: await self.store.captions.stamp(stream_id, version) for version in versions}
+            live, earlier = [await self._account(stream_id, version) for version in versions]
+            account, prints, result = await asyncio.to_thread(self._join, live, earlier, heard)
+            try:
+                await self.store.captions.replace(
+                    stream_id, CaptionVersion.FINAL, account.captions, account.speakers, prints, based_on=stamps
+                )
+                return result
+            except Conflict:
+                if attempt + 1 == WRITE_ATTEMPTS:
+                    raise
+        raise AssertionError
+
+    def _join(
+        self, live: Account, earlier: Account, heard: Heard
+    ) -> tuple[Account, dict[str, VoicePrint], dict[str, Any]]:
+        """Blocks: seconds for a recording of hours. `earlier` is what another attempt has written."""
+        live = with_corrections(live, earlier)
+        mapping = self.map_speakers(live_turns(live.captions), heard.turns)
+        account = final_account(heard.words, heard.turns, live, mapping, heard.gaps)
+        labels = final_labels(heard.turns, live.speakers, mapping)
+        result = {**asdict(compare(live, account)), "language": heard.language, "gaps": len(heard.gaps)}
+        return account, _prints(heard, labels), result
+
+
+def _prints(heard: Heard, labels: Mapping[str, str]) -> dict[str, VoicePrint]:
+    """What the speakers sound like, by their labels in the account."""
+    known = heard.prints
+    if known is None:
+        return {}
+    return {
+        labels[label]: VoicePrint(known.model, centroid, known.seconds[label])
+        for label, centroid in known.centroids.items()
+        if label in labels
+    }

@@ -1,0 +1,193 @@
+"""The final pass over a recording that is there: what was missed is filled in, what people did stays, nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from server.audio.frame import Samples
+from server.audio.ogg import OggOpusWriter
+from server.audio.opus import OpusEncoder
+from server.clock import PACKET, SAMPLE_RATE
+from server.errors import Conflict, NotFound, Unavailable
+from server.inference.caption_lane import Ear
+from server.jobs.final_pass import FinalPass
+from server.jobs.hearing import AHEAD, BLOCK
+from server.jobs.runner import Progress
+from server.recordings.files import RecordingFolders
+from server.speech.captions import Caption
+from server.speech.processor import SpeakerTurn, Word
+from server.speech.speakers import SpeakerName
+from server.store.captions import CaptionBatch
+from server.store.database import database_url
+from server.store.records import CaptionVersion, Job, RecordingState
+from server.store.store import Store
+from tests.jobs.scripted_lane import ScriptedFiles
+from tests.speech.scripted import Line, sound, spoken
+from tests.store.rows import recording, talk
+
+LINES = [
+    *spoken("the first one talks about the summer.", start=0.5),
+    *spoken("and the second one answers him.", start=6.0),
+    *spoken("nobody has heard this live.", start=12.0),
+]
+TURNS = [
+    SpeakerTurn(0, 5 * SAMPLE_RATE, "b", 1.0),
+    SpeakerTurn(5 * SAMPLE_RATE, 11 * SAMPLE_RATE, "a", 1.0),
+    SpeakerTurn(11 * SAMPLE_RATE, 18 * SAMPLE_RATE, "b", 1.0),
+]
+LENGTH = 18.0
+
+
+def by_order(live: Sequence[SpeakerTurn], offline: Sequence[SpeakerTurn]) -> Mapping[str, str]:
+    """Enough of a mapping for two speakers."""
+    return {"b": "S1", "a": "S2"} if live else {}
+
+
+def write(folder: Path, samples: Samples) -> None:
+    """A recording as the recorder leaves it: position equals stream time."""
+    folder.mkdir(parents=True)
+    encoder = OpusEncoder(bitrate=64_000)
+    ogg = OggOpusWriter(pre_skip=encoder.lookahead, serial=7)
+    data = ogg.header()
+    padded = np.pad(samples, (0, encoder.lookahead + PACKET - (len(samples) + encoder.lookahead) % PACKET))
+    for start in range(0, len(padded), PACKET):
+        ogg.packet(encoder.encode(padded[start : start + PACKET]), PACKET)
+        if start % (15 * PACKET) == 0:
+            data += ogg.page()
+    (folder / "clean.opus").write_bytes(data + ogg.close())
+
+
+def live_caption(number: int, lines: Sequence[Line], speaker: str, **person: Any) -> Caption:
+    words = tuple(Word(round(s * SAMPLE_RATE), round(e * SAMPLE_RATE), text, 0.9) for s, e, text in lines)
+    made = Caption(number, 1, words[0].start, words[-1].end, (speaker,), words, len(words), True)
+    return replace(made, **person)
+
+
+class Scene:
+    """A stream that is over: its recording, its live captions, its job."""
+
+    def __init__(self, store: Store, root: Path, stream_id: str) -> None:
+        self.store = store
+        self.files = RecordingFolders(root)
+        self.stream_id = stream_id
+        self.job = Job("job", "final-pass", stream_id, "local", datetime.now(UTC))
+
+    async def live(self, *captions: Caption, names: Sequence[SpeakerName] = ()) -> None:
+        speakers = names or (SpeakerName("S1", "Anna", "person"), SpeakerName("S2"))
+        await self.store.captions.save(CaptionBatch({self.stream_id: captions}, {self.stream_id: speakers}))
+
+    async def run(self, files: ScriptedFiles) -> dict[str, Any]:
+        final = FinalPass(self.store, self.files, files, by_order, {Ear.WORDS: "raw", Ear.SPEAKERS: "clean"})
+        return await final.work(self.job, Progress(self.store, self.job.id))
+
+    async def final(self) -> list[Caption]:
+        return (await self.store.captions.page(self.stream_id, CaptionVersion.FINAL)).items
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    store = Store(database_url(None, tmp_path))
+    await store.open()
+    stream = await talk(store)
+    await store.save_stream(replace(stream, language="en"))
+    kept = recording(stream, state=RecordingState.READY.value, length=round(LENGTH * SAMPLE_RATE))
+    await store.save_recording(kept)
+    made = Scene(store, tmp_path / "recordings", stream.id)
+    await store.jobs.add(made.job)
+    await store.jobs.claim(made.job.id, datetime.now(UTC))
+    write(tmp_path / "recordings" / stream.id, sound(LINES, LENGTH))
+    yield made
+    await store.close()
+
+
+async def test_the_second_account_has_what_was_missed_and_the_speakers_names(scene: Scene) -> None:
+    await scene.live(live_caption(1, LINES[:7], "S1"), live_caption(2, LINES[7:13], "S1"))
+    changes = await scene.run(ScriptedFiles(LINES, TURNS))
+    final = await scene.final()
+    assert [(caption.speakers[0], caption.shown) for caption in final] == [
+        ("S1", "the first one talks about the summer."),
+        ("S2", "and the second one answers him."),
+        ("S1", "nobody has heard this live."),
+    ]
+    assert [abs(caption.start / SAMPLE_RATE - start) < 0.1 for caption, start in zip(final, (0.5, 6, 12), strict=True)]
+    names = await scene.store.captions.speakers(scene.stream_id, CaptionVersion.FINAL)
+    assert [(entry.label, entry.name) for entry in names] == [("S1", "Anna"), ("S2", None)]
+    assert (changes["words_added"], changes["speakers_changed"], changes["captions_added"]) == (5, 6, 1)
+    live = (await scene.store.captions.page(scene.stream_id, CaptionVersion.LIVE)).items
+    assert len(live) == 2
+
+
+async def test_done_twice_is_done_once_and_corrections_stay(scene: Scene) -> None:
+    await scene.live(live_caption(1, LINES[:7], "S1", text="The first speaks of summer."))
+    await scene.run(ScriptedFiles(LINES, TURNS))
+    await scene.store.captions.edit(
+        scene.stream_id, CaptionVersion.FINAL, 2, lambda caption: replace(caption, text="And he answers.")
+    )
+    await scene.run(ScriptedFiles(LINES, TURNS))
+    assert [caption.shown for caption in await scene.final()] == [
+        "The first speaks of summer.",
+        "And he answers.",
+        "nobody has heard this live.",
+    ]
+
+
+async def test_somebody_who_edits_in_that_moment_is_not_overwritten(scene: Scene) -> None:
+    await scene.live(live_caption(1, LINES[:7], "S1"))
+    files = ScriptedFiles(LINES, TURNS)
+    final = FinalPass(scene.store, scene.files, files, by_order, {Ear.WORDS: "clean", Ear.SPEAKERS: "clean"})
+    replace_all = scene.store.captions.replace
+    tries = 0
+
+    async def late(*arguments: Any, **options: Any) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            await scene.store.captions.edit(
+                scene.stream_id, CaptionVersion.LIVE, 1, lambda caption: replace(caption, hidden=True)
+            )
+        await replace_all(*arguments, **options)
+
+    scene.store.captions.replace = late  # type: ignore[method-assign]
+    await final.work(scene.job, Progress(scene.store, scene.job.id))
+    assert tries == 2 and (await scene.final())[0].hidden
+
+
+async def test_the_lane_is_fed_no_faster_than_it_hears(scene: Scene) -> None:
+    files = ScriptedFiles(LINES, TURNS)
+    await scene.run(files)
+    assert files.most_ahead <= AHEAD + BLOCK
+    assert files.opened[0].language == "en" and files.opened[0].urgency == "file"
+
+
+async def test_named_people_are_that_many_at_least(scene: Scene) -> None:
+    names = (SpeakerName("S1", "Anna", "person"), SpeakerName("S2", "Ben", "person"), SpeakerName("S3", "Eva", "voice"))
+    await scene.live(live_caption(1, LINES[:7], "S1"), names=names)
+    files = ScriptedFiles(LINES, TURNS)
+    await scene.run(files)
+    assert files.opened[0].min_speakers == 2
+
+
+async def test_a_lost_worker_is_told_and_nothing_half_is_written(scene: Scene) -> None:
+    with pytest.raises(Unavailable, match="stopped"):
+        await scene.run(ScriptedFiles(LINES, TURNS, lose_at=8))
+    assert await scene.final() == []
+
+
+async def test_recordings_that_are_not_there_are_told_apart(scene: Scene) -> None:
+    await scene.store.change_recording(scene.stream_id, state=RecordingState.FINISHING.value)
+    with pytest.raises(Conflict):
+        await scene.run(ScriptedFiles(LINES, TURNS))
+    await scene.store.change_recording(scene.stream_id, state=RecordingState.READY.value)
+    scene.files.audio(scene.stream_id).write_bytes(b"OggS and no more")
+    with pytest.raises(NotFound):
+        await scene.run(ScriptedFiles(LINES, TURNS))
+    scene.files.audio(scene.stream_id).unlink()
+    with pytest.raises(NotFound):
+        await scene.run(ScriptedFiles(LINES, TURNS))
