@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import ssl
-import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
 
 from aiohttp import web
 
 from server import __version__
-from server.accounts.gate import host_name, local_actor
+from server.accounts.home import default_channel
 from server.audio.opus import library_version
 from server.backplane import EventHub
 from server.clock import SystemClock
@@ -28,24 +25,27 @@ from server.inference.lane import DenoiseService
 from server.log import configure_logging, get_logger, say
 from server.masking import secret_values
 from server.process import allow_many_files, keep_files_private, raise_priority
+from server.recordings.caption_journal import CaptionJournal
+from server.recordings.captions import CaptionDesk
 from server.recordings.files import RecordingFolders
 from server.recordings.journal import Journal
 from server.recordings.library import Library
 from server.recordings.recover import Recovered, may_go_on, recover
+from server.recordings.voices import VoiceBook
 from server.rooms.cleaning import Cleaner
 from server.rooms.host import MediaHost
-from server.rooms.messages import Levels, MediaEvent
+from server.rooms.messages import CaptionOutput, MediaEvent
+from server.rooms.saved import SavedStream
+from server.running import run
 from server.store.database import database_url
 from server.store.folder import lock_folder, prepare_folders
-from server.store.ids import new_id, slugify
-from server.store.records import Channel, Recording
+from server.store.records import Channel
 from server.store.store import Store
 from server.web import tls
 from server.web.announce import Announcer
 from server.web.binding import Door, bind
-from server.web.handlers.events import announce_closing
 from server.web.middleware import is_loopback
-from server.web.server import make_app
+from server.web.server import announce_closing, make_app
 from server.web.services import Services
 
 SHUTDOWN = 5.0
@@ -55,9 +55,6 @@ KEEP_ALIVE = 75.0
 theirs, far from the hour that aiohttp would wait."""
 MAX_LINE = 32 * 1024
 """Bytes of a request line: room for a title that is refused with a clear word."""
-
-CLOSE_TIMEOUT = 10.0
-"""Seconds after a signal at which the process ends, whatever still hangs."""
 
 log = get_logger(__name__)
 
@@ -144,25 +141,28 @@ class Server:
             await self._runner.cleanup()
 
     async def _wire(self, store: Store, channel: Channel, secure: bool) -> Services:
-        """Put the parts together. They refer to each other: the announcer is told through these two functions."""
-        settings = self.settings
-        announcer: Announcer
+        """Put the parts together, and put in order what an earlier run left."""
+        settings, clock, hub = self.settings, SystemClock(), EventHub()
+        announcer = Announcer(hub)
 
         async def media_happened(event: MediaEvent) -> None:
             await announcer.media(event)
+            if event.type == "stream_ended" and event.stream is not None:
+                caption_journal.over(event.stream)
 
-        def recording_changed(kind: str, recording: Recording) -> None:
-            announcer.recording(kind, recording)
+        def said(told: CaptionOutput) -> None:
+            announcer.captions(told)
+            caption_journal.put(told)
 
-        def levels_measured(levels: Levels) -> None:
-            announcer.levels(levels)
-
-        clock = SystemClock()
-        library = Library(store, RecordingFolders(settings.recordings_dir), recording_changed)
+        library = Library(store, RecordingFolders(settings.recordings_dir), announcer.recording)
         journal = Journal(store, library, media_happened)
         denoise = self._denoise or make_denoise(settings)
         captions = self._captions or make_captions(settings)
-        media = MediaHost(settings, clock, denoise, journal.put, on_levels=levels_measured, captions=captions)
+        caption_journal = CaptionJournal(store, library.files)
+        media = MediaHost(
+            settings, clock, denoise, journal.put, on_levels=announcer.levels, captions=captions, on_captions=said
+        )
+        desk = CaptionDesk(store, media, caption_journal, announcer.captions)
         services = Services(
             settings=settings,
             clock=clock,
@@ -170,28 +170,41 @@ class Server:
             denoise=denoise,
             captions=captions,
             sound_check=Cleaner(denoise),
-            hub=EventHub(),
+            hub=hub,
             store=store,
             journal=journal,
             library=library,
+            caption_desk=desk,
+            voices=VoiceBook(store, media, desk),
             default_channel=channel,
             secure=secure,
         )
-        announcer = Announcer(services)
-        left = [stream for stream in await media.left() if await may_go_on(store, stream.id, stream.channel_id)]
-        self.recovered = await recover(store, library, channel, {stream.id for stream in left})
-        await library.purge(datetime.now(UTC))
-        journal.start()
-        self._stack.push_async_callback(library.close)
-        self._stack.push_async_callback(journal.close)
-        self._stack.push_async_callback(media.close)
+        announcer.serve(services)
+        for close in (library.close, caption_journal.close, journal.close, media.close):  # the last one first
+            self._stack.push_async_callback(close)
+        left = await self._recover(services, media, caption_journal)
         self._stack.push_async_callback(announce_closing, services)
         self._stack.callback(media.drain)
-        self._stack.callback(denoise.subscribe(announcer.denoiser))
+        for stop_listening in (denoise.subscribe(announcer.denoiser), captions.subscribe(announcer.captioner)):
+            self._stack.callback(stop_listening)
         await media.start()
         await media.restore(left)
-        self.waiting = len(left)
         return services
+
+    async def _recover(
+        self, services: Services, media: MediaHost, caption_journal: CaptionJournal
+    ) -> Sequence[SavedStream]:
+        """Put in order what an earlier run left, then begin to write down; returns the streams that may go on."""
+        store, library = services.store, services.library
+        left = [stream for stream in await media.left() if await may_go_on(store, stream.id, stream.channel_id)]
+        waiting = {stream.id for stream in left}
+        self.recovered = await recover(store, library, services.default_channel, waiting)
+        await caption_journal.fill_in(self.recovered.streams | waiting)
+        await library.purge(datetime.now(UTC))
+        self.waiting = len(left)
+        services.journal.start()
+        caption_journal.start()
+        return left
 
     async def _tls(self) -> ssl.SSLContext | None:
         settings = self.settings
@@ -240,17 +253,6 @@ def make_captions(settings: Settings) -> CaptionService:
     return WorkerCaptionService(settings) if settings.captions else OffCaptionService()
 
 
-async def default_channel(store: Store) -> Channel:
-    """The first channel; made when there is none yet."""
-    page = await store.channels(limit=1)
-    if page.items:
-        return page.items[0]
-    name = host_name()
-    channel = Channel(new_id(), slugify(name), name, name, local_actor().id, datetime.now(UTC))
-    await store.add_channel(channel)
-    return channel
-
-
 def serve(settings: Settings, *, self_signed: bool = False) -> int:
     """Run a server until SIGINT or SIGTERM; returns the exit status. Raises ClearcastError when it cannot start."""
     _prepare(settings)
@@ -263,46 +265,6 @@ def _prepare(settings: Settings) -> None:
     configure_logging(settings.log_level, settings.log_format, secret_values(settings))
     allow_many_files()
     keep_files_private()
-
-
-def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, int]]) -> int:
-    """Run `main` on a loop of its own (uvloop where it works) with an event that signals set."""
-    try:
-        import uvloop
-
-        factory: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
-    except ImportError:
-        factory = None
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(_until_signal(main))
-
-
-async def _until_signal(main: Callable[[asyncio.Event], Coroutine[Any, Any, int]]) -> int:
-    stop = asyncio.Event()
-    closed = threading.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _on_signal, stop, closed)
-    try:
-        return await main(stop)
-    finally:
-        closed.set()
-
-
-def _on_signal(stop: asyncio.Event, closed: threading.Event) -> None:
-    if stop.is_set():  # asked twice: no more waiting
-        os._exit(130)
-    stop.set()
-    patience = threading.Timer(CLOSE_TIMEOUT, _give_up, [closed])
-    patience.daemon = True
-    patience.start()
-
-
-def _give_up(closed: threading.Event) -> None:
-    # Recordings are on the disk up to the last second and closed at the next start; a download resumes.
-    if not closed.is_set():
-        log.error("something hangs; leaving without it")
-    os._exit(0 if closed.is_set() else 1)
 
 
 def demo(settings: Settings, *, self_signed: bool = False, snr: float = 5.0) -> int:

@@ -25,6 +25,8 @@ UNWATCHED = {
     "server/speech/denoise.py",  # pure; as long as `denoise_awaited`
     "server/speech/captions.py",  # pure; as long as `captions`
     "server/speech/transcriber.py",
+    "server/speech/offline.py",  # pure; of a file that is heard as a whole
+    "server/speech/final.py",
     "server/inference/captioning/tape.py",  # as long as `caption_tape`
     "server/audio",  # pure; bounded windows, and `audio`
 }

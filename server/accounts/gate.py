@@ -58,6 +58,13 @@ class Action(StrEnum):
     DELETE_RECORDING = "delete-recording"
     SUBSCRIBE = "subscribe"
     CHECK_SOUND = "check-sound"
+    READ_CAPTIONS = "read-captions"
+    CHANGE_CAPTIONS = "change-captions"
+    SAVE_VOICE = "save-voice"
+    LIST_VOICES = "list-voices"
+    CHANGE_VOICE = "change-voice"
+    LIST_JOBS = "list-jobs"
+    READ_JOB = "read-job"
 
 
 RULES: dict[Action, Rule] = {
@@ -81,6 +88,13 @@ RULES: dict[Action, Rule] = {
     Action.DELETE_RECORDING: Rule.OWNER,
     Action.SUBSCRIBE: Rule.MEMBER,
     Action.CHECK_SOUND: Rule.MEMBER,
+    Action.READ_CAPTIONS: Rule.MEMBER,
+    Action.CHANGE_CAPTIONS: Rule.OWNER,
+    Action.SAVE_VOICE: Rule.OWNER,
+    Action.LIST_VOICES: Rule.MEMBER,
+    Action.CHANGE_VOICE: Rule.OWNER,
+    Action.LIST_JOBS: Rule.MEMBER,
+    Action.READ_JOB: Rule.OWNER,
 }
 
 

@@ -111,10 +111,11 @@ class Subscriber:
         self._wake = asyncio.Event()
         self.topics: set[str] = set()
         self.lagging = False
+        self._finished = False
 
     def put(self, envelope: Envelope) -> None:
         """Queue an event; once the queue is over its limit nothing more is taken."""
-        if self.lagging:
+        if self.lagging or self._finished:
             return
         if len(self._queue) >= self._limit:
             self.lagging = True
@@ -132,10 +133,15 @@ class Subscriber:
         else:
             self.put(envelope)
 
+    def finish(self) -> None:
+        """Take nothing more: after what waits `get` says None."""
+        self._finished = True
+        self._wake.set()
+
     async def get(self) -> Envelope | None:
-        """The next event; None when the subscriber has been dropped for being too slow."""
+        """The next event; None when the subscriber has been dropped for being too slow, or has finished."""
         while not self._queue:
-            if self.lagging:
+            if self.lagging or self._finished:
                 return None
             self._wake.clear()
             await self._wake.wait()

@@ -40,6 +40,10 @@ class RecordingFolders:
     def peaks(self, recording_id: str) -> Path:
         return self._folder(recording_id) / "peaks.json"
 
+    def events(self, recording_id: str) -> Path:
+        """What happened in the stream, line by line."""
+        return self._folder(recording_id) / "events.jsonl"
+
     def size(self, recording_id: str) -> int:
         """Bytes of all audio of a recording."""
         paths = [self.audio(recording_id, version) for version in VERSIONS]

@@ -238,4 +238,5 @@ def stored(stream: StreamInfo) -> StoredStream:
         denoise_mode=stream.denoise.mode.value,
         denoise_engine=stream.denoise.engine,
         recorded=stream.recording.id is not None,
+        language=stream.captions.language,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from server.clock import SAMPLE_RATE
@@ -26,6 +26,8 @@ class Recovered:
 
     recordings: int = 0
     failed: int = 0
+    streams: set[str] = field(default_factory=set)
+    """All that were cut off: their rows may lack something."""
 
 
 async def may_go_on(store: Store, stream_id: str, channel_id: str) -> bool:
@@ -60,7 +62,8 @@ async def recover(store: Store, library: Library, default: Channel, waiting: Col
             await _enter(store, library, recording_id, default)
         settled = await library.settle(recording_id, RecordingState.RECOVERED)
         failed = settled.state != RecordingState.RECOVERED
-        found = Recovered(found.recordings + (not failed), found.failed + failed)
+        found = replace(found, recordings=found.recordings + (not failed), failed=found.failed + failed)
+        found.streams.add(recording_id)
         said = "recording lost" if failed else "recording recovered"
         log.warning(said, recording=recording_id, detail=settled.detail)
     for recording in await store.unfinished_recordings():
@@ -69,7 +72,7 @@ async def recover(store: Store, library: Library, default: Channel, waiting: Col
         gone = "Its files are not there any more."
         await store.change_recording(recording.id, state=RecordingState.FAILED.value, detail=gone)
         found = replace(found, failed=found.failed + 1)
-    await _end_streams(store, waiting)
+    found.streams.update(await _end_streams(store, waiting))
     return found
 
 
@@ -122,7 +125,8 @@ async def _channel(store: Store, channel_id: str, default: Channel) -> Channel:
         return default
 
 
-async def _end_streams(store: Store, waiting: Collection[str]) -> None:
+async def _end_streams(store: Store, waiting: Collection[str]) -> list[str]:
+    ended = []
     for stream in await store.unfinished_streams():
         if stream.id in waiting:
             continue
@@ -132,3 +136,7 @@ async def _end_streams(store: Store, waiting: Collection[str]) -> None:
         await store.save_stream(
             replace(stream, state="ended", ended_at=ended_at, end_reason=SERVER_STOPPED, length=length)
         )
+        ended.append(stream.id)
+        if recording is None:
+            await store.captions.forget(stream.id)  # nothing is kept of what was not recorded
+    return ended

@@ -6,12 +6,12 @@ on the stream's timeline.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from server.speech.captions import Caption
 from server.speech.processor import Word
-
-MAX_CAPTION = 2_000
-"""Characters of a caption's text, as a person may write it."""
+from server.speech.speakers import SpeakerName
 
 UNKNOWN_SPEAKER = "?"
 """Who speaks, while that is not known."""
@@ -221,7 +221,8 @@ class CaptionsStateTold:
 class VoicesHeard:
     """What the speakers of a stream sound like so far: centroids by label, and how long each was heard, seconds.
 
-    Only what the owner saves of it with consent may outlive the stream.
+    It is kept beside the stream's captions and deleted with them; only what the owner saves with consent is compared
+    with whoever speaks in other streams.
     """
 
     stream_id: str
@@ -232,3 +233,54 @@ class VoicesHeard:
 
 
 CaptionOutput = CaptionTold | SpeakersTold | SpeakingTold | OffRecordTold | CaptionsStateTold | VoicesHeard
+
+
+# ---- as they are told and as they are kept
+
+
+def caption_info(caption: Caption) -> CaptionInfo:
+    """A caption as it is told."""
+    return CaptionInfo(
+        id=caption.id,
+        rev=caption.rev,
+        start=caption.start,
+        end=caption.end,
+        speakers=list(caption.speakers),
+        text=caption.shown,
+        words=list(caption.words),
+        committed=caption.committed,
+        final=caption.final,
+        hidden=caption.hidden,
+        edited=caption.text is not None or caption.speakers_fixed,
+    )
+
+
+def known_caption(info: CaptionInfo) -> Caption:
+    """A caption that was told, as it was; of one that a person edited nothing is left to machines."""
+    caption = Caption(
+        id=info.id,
+        rev=info.rev,
+        start=info.start,
+        end=info.end,
+        speakers=tuple(info.speakers),
+        words=tuple(info.words),
+        committed=info.committed,
+        final=info.final,
+        hidden=info.hidden,
+        speakers_fixed=info.edited,
+    )
+    return caption.edited(info.text)
+
+
+def speaker_infos(speakers: Sequence[SpeakerName]) -> list[SpeakerInfo]:
+    """Speakers as they are told, in the order in which they first spoke."""
+    return [
+        SpeakerInfo(entry.label, number, entry.name, entry.source, entry.merged_into, entry.voice)
+        for number, entry in enumerate(speakers, 1)
+    ]
+
+
+def known_speakers(infos: Sequence[SpeakerInfo]) -> list[SpeakerName]:
+    """Speakers that were told, as they were."""
+    ordered = sorted(infos, key=lambda info: info.number)
+    return [SpeakerName(info.label, info.name, info.source, info.merged_into, info.voice) for info in ordered]

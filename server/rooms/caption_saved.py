@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from server.inference.caption_lane import CaptionOptions
-from server.rooms.messages import CaptionInfo, PublishGrant
+from server.rooms.messages import PublishGrant
 from server.speech.captions import Caption
 from server.speech.speakers import SpeakerName
 
@@ -46,39 +46,4 @@ def caption_options(grant: PublishGrant) -> CaptionOptions:
         speakers=grant.speakers,
         min_speakers=grant.min_speakers,
         max_speakers=grant.max_speakers,
-    )
-
-
-def caption_info(caption: Caption) -> CaptionInfo:
-    """A caption as it is told."""
-    return CaptionInfo(
-        id=caption.id,
-        rev=caption.rev,
-        start=caption.start,
-        end=caption.end,
-        speakers=list(caption.speakers),
-        text=caption.shown,
-        words=list(caption.words),
-        committed=caption.committed,
-        final=caption.final,
-        hidden=caption.hidden,
-        edited=caption.text is not None or caption.speakers_fixed,
-    )
-
-
-def known_caption(info: CaptionInfo) -> Caption:
-    """A caption that was told, as it was; of one that a person edited nothing is left to machines."""
-    said = "".join(word.text for word in info.words).strip()
-    return Caption(
-        id=info.id,
-        rev=info.rev,
-        start=info.start,
-        end=info.end,
-        speakers=tuple(info.speakers),
-        words=tuple(info.words),
-        committed=info.committed,
-        final=info.final,
-        text=info.text if info.text != said else None,
-        hidden=info.hidden,
-        speakers_fixed=info.edited,
     )

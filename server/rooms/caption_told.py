@@ -8,7 +8,6 @@ from typing import Any
 
 from server import metrics
 from server.inference.caption_lane import VoicePrints
-from server.rooms.caption_saved import caption_info
 from server.rooms.eventlog import EventLog
 from server.rooms.messages import (
     CaptionInfo,
@@ -20,6 +19,7 @@ from server.rooms.messages import (
     SpeakersTold,
     SpeakingTold,
     VoicesHeard,
+    caption_info,
 )
 from server.rooms.off_record import KIND
 from server.speech.captions import CaptionEvent
@@ -49,7 +49,7 @@ class CaptionTeller:
         self._told(SpeakingTold(self._stream_id, list(labels), at))
 
     def voices(self, prints: VoicePrints) -> VoicesHeard:
-        """Not written down: what somebody sounds like is kept with consent only."""
+        """Not for the event log: what somebody sounds like is deleted with the captions alone, or kept with consent."""
         centroids = {label: [float(value) for value in centroid] for label, centroid in prints.centroids.items()}
         heard = VoicesHeard(self._stream_id, prints.model, centroids, dict(prints.seconds))
         self._told(heard)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import unicodedata
 from collections.abc import Callable, Sequence
 
 from server.audio.frame import Samples
@@ -23,10 +22,9 @@ from server.inference.caption_lane import (
 from server.log import get_logger
 from server.queues import Policy, Queue
 from server.rooms.caption_feed import CaptionFeed, Tap
-from server.rooms.caption_saved import SavedCaptions, caption_info, caption_options, known_caption
+from server.rooms.caption_saved import SavedCaptions, caption_options
 from server.rooms.caption_told import CaptionTeller
 from server.rooms.messages import (
-    MAX_CAPTION,
     CaptionAnswer,
     CaptionCommand,
     CaptionEdit,
@@ -36,12 +34,15 @@ from server.rooms.messages import (
     PublishGrant,
     VoicesHeard,
     VoicesKnown,
+    caption_info,
+    known_caption,
 )
 from server.rooms.naming import StreamSpeakers
 from server.rooms.off_record import OffRecord
 from server.rooms.speaking import Speaking
 from server.rooms.surroundings import Surroundings
 from server.speech.captions import CORRECTED, SNAPSHOT, CaptionEvent, Captions
+from server.speech.editing import clean_text
 from server.speech.processor import SpeakerTurn, Watermark, Word
 from server.speech.transcriber import Gap, Interim
 from server.speech.vad import SpeechEnd, SpeechStart
@@ -316,7 +317,7 @@ class StreamCaptions:
     def _edit(self, edit: CaptionEdit) -> CaptionAnswer:
         speakers = tuple(dict.fromkeys(edit.speakers)) if edit.speakers is not None else None
         self._speakers.check(speakers or ())
-        text = clean_caption(edit.text) if edit.text is not None else None
+        text = clean_text(edit.text) if edit.text is not None else None
         known = known_caption(edit.known) if edit.known is not None else None
         events = self._captions.edit(edit.number, text=text, speakers=speakers, hidden=edit.hidden, known=known)
         self._teller.captions(events)
@@ -360,12 +361,3 @@ class StreamCaptions:
         self._kept_id = self._captions.next_id
         self._memory = LaneMemory(saved.lane) if saved.lane else None
         self._told = self._state()
-
-
-def clean_caption(text: str) -> str:
-    """A caption as a person wrote it, on one line. Raises InvalidRequest where nothing is left or it is too long."""
-    clean = " ".join(unicodedata.normalize("NFC", text).split())
-    clean = "".join(letter for letter in clean if unicodedata.category(letter) not in ("Cc", "Cs"))
-    if not clean or len(clean) > MAX_CAPTION:
-        raise InvalidRequest(f"A caption has between 1 and {MAX_CAPTION} characters. It can be hidden instead.")
-    return clean

@@ -11,7 +11,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from server.rooms.caption_messages import (
-    MAX_CAPTION,
     UNKNOWN_SPEAKER,
     CaptionAnswer,
     CaptionCommand,
@@ -33,12 +32,15 @@ from server.rooms.caption_messages import (
     SpeakingTold,
     VoicesHeard,
     VoicesKnown,
+    caption_info,
+    known_caption,
+    known_speakers,
+    speaker_infos,
 )
 from server.speech.denoise import DenoiseMode
 from server.speech.processor import Word
 
 __all__ = [
-    "MAX_CAPTION",
     "MAX_TITLE",
     "SERVER_STOPPED",
     "SHUTDOWN",
@@ -75,6 +77,10 @@ __all__ = [
     "VoicesHeard",
     "VoicesKnown",
     "Word",
+    "caption_info",
+    "known_caption",
+    "known_speakers",
+    "speaker_infos",
 ]
 
 

@@ -13,6 +13,7 @@ from server.rooms.messages import (
     SpeakerUnmerge,
     SpeakerVoice,
     VoicesKnown,
+    speaker_infos,
 )
 from server.speech.speakers import SpeakerName, SpeakerNames
 
@@ -32,10 +33,7 @@ class StreamSpeakers:
 
     @property
     def infos(self) -> list[SpeakerInfo]:
-        return [
-            SpeakerInfo(entry.label, number, entry.name, entry.source, entry.merged_into, entry.voice)
-            for number, entry in enumerate(self._names.all(), 1)
-        ]
+        return speaker_infos(self._names.all())
 
     def meet(self, labels: Iterable[str]) -> bool:
         """These speak."""

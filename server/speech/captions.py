@@ -49,7 +49,24 @@ class Caption:
     @property
     def shown(self) -> str:
         """The text to read."""
-        return "".join(word.text for word in self.words).strip() if self.text is None else self.text
+        return self.heard if self.text is None else self.text
+
+    @property
+    def heard(self) -> str:
+        """The text as it was heard, whatever a person made of it."""
+        return "".join(word.text for word in self.words).strip()
+
+    def edited(
+        self, text: str | None = None, speakers: tuple[str, ...] | None = None, hidden: bool | None = None
+    ) -> Caption:
+        """What a person makes of it; None leaves a thing as it is, and the text as heard takes an edit back."""
+        return replace(
+            self,
+            text=self.text if text is None else None if text == self.heard else text,
+            speakers=self.speakers if speakers is None else speakers,
+            speakers_fixed=self.speakers_fixed or speakers is not None,
+            hidden=self.hidden if hidden is None else hidden,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +192,7 @@ class Captions:
         caption = self._finals.get(caption_id) or known
         if caption is None:
             raise NotFound("There is no such caption, or it is still being said.")
-        changed = replace(
-            caption,
-            text=caption.text if text is None else text,
-            speakers=caption.speakers if speakers is None else speakers,
-            speakers_fixed=caption.speakers_fixed or speakers is not None,
-            hidden=caption.hidden if hidden is None else hidden,
-        )
+        changed = caption.edited(text, speakers, hidden)
         return [self._revised(changed)] if changed != caption else []
 
     def snapshot(self) -> CaptionSnapshot:

@@ -27,6 +27,15 @@ class SpeakerName:
     voice: str | None = None
 
 
+def clean_name(name: str) -> str:
+    """A name as it is kept: one line of whatever script and direction. Raises `InvalidRequest`."""
+    clean = " ".join(unicodedata.normalize("NFC", name).split())
+    kinds = {unicodedata.category(letter) for letter in clean}
+    if not kinds - {"Cf", "Zs"} or len(clean) > LONGEST_NAME or kinds & {"Cc", "Cs"}:
+        raise InvalidRequest(f"A name has between 1 and {LONGEST_NAME} characters, without control characters.")
+    return clean
+
+
 class SpeakerNames:
     """Names and merges of one stream. A name by a person beats one by a recognised voice, for good."""
 
@@ -55,10 +64,7 @@ class SpeakerNames:
         Raises `InvalidRequest` for a name that is empty or too long, `SpeakerNameTaken` for one that somebody else has:
         the page offers to merge the two.
         """
-        clean = " ".join(unicodedata.normalize("NFC", name).split())
-        kinds = {unicodedata.category(letter) for letter in clean}
-        if not kinds - {"Cf", "Zs"} or len(clean) > LONGEST_NAME or kinds & {"Cc", "Cs"}:
-            raise InvalidRequest(f"A name has between 1 and {LONGEST_NAME} characters.")
+        clean = clean_name(name)
         entry = self.resolve(label)
         self._must_be_free(clean, entry)
         return self._set(SpeakerName(entry.label, clean, "person", voice=entry.voice if entry.name == clean else None))

@@ -84,17 +84,31 @@ class CaptionTable:
         return CaptionVersion.LIVE if found is None else CaptionVersion.FINAL
 
     async def page(
-        self, stream_id: str, version: CaptionVersion, *, limit: int = MAX_PAGE, cursor: str | None = None
+        self,
+        stream_id: str,
+        version: CaptionVersion,
+        *,
+        limit: int = MAX_PAGE,
+        cursor: str | None = None,
+        before: int | None = None,
     ) -> Page[Caption]:
-        """In the order in which they were said."""
+        """In the order in which they were said; with `before` the last ones that come before that number."""
         query = select(CaptionRow).where(CaptionRow.stream_id == stream_id, CaptionRow.version == version)
         async with self._database.read() as session:
             total = await count(session, query.with_only_columns(CaptionRow.number))
+            if before is not None:
+                query = query.where(CaptionRow.number < before).order_by(CaptionRow.number.desc()).limit(limit)
+                return Page([_caption(row) for row in reversed(list(await session.scalars(query)))], total)
             if cursor is not None:
                 query = query.where(CaptionRow.number > from_number_cursor(cursor))
             rows = list(await session.scalars(query.order_by(CaptionRow.number).limit(limit + 1)))
         after = to_number_cursor(rows[limit - 1].number) if len(rows) > limit else None
         return Page([_caption(row) for row in rows[:limit]], total, after)
+
+    async def get(self, stream_id: str, version: CaptionVersion, number: int) -> Caption:
+        """Raises NotFound."""
+        async with self._database.read() as session:
+            return _caption(_there(await session.get(CaptionRow, (stream_id, version, number))))
 
     async def last(self, stream_id: str, version: CaptionVersion, most: int) -> list[Caption]:
         """The newest, oldest first."""
@@ -144,10 +158,7 @@ class CaptionTable:
     ) -> Caption:
         """Write down what `change` makes of one caption, as a revision if it changes anything. Raises NotFound."""
         async with self._database.write() as session:
-            row = await session.get(CaptionRow, (stream_id, version, number))
-            if row is None:
-                raise NotFound("There is no such caption.", code="unknown-caption")
-            caption = _caption(row)
+            caption = _caption(_there(await session.get(CaptionRow, (stream_id, version, number))))
             changed = change(caption)
             if changed != caption:
                 changed = replace(changed, rev=caption.rev + 1)
@@ -305,6 +316,12 @@ def _caption_values(stream_id: str, version: CaptionVersion, caption: Caption) -
         "hidden": caption.hidden,
         "speakers_fixed": caption.speakers_fixed,
     }
+
+
+def _there(row: CaptionRow | None) -> CaptionRow:
+    if row is None:
+        raise NotFound("There is no such caption, or it is still being said.", code="unknown-caption")
+    return row
 
 
 def _caption(row: CaptionRow) -> Caption:

@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from server.backplane import EventHub
+from server.inference.caption_lane import CaptionerStatus
 from server.inference.lane import DenoiserStatus
-from server.rooms.messages import Levels, MediaEvent
-from server.store.records import Recording
-from server.web import views
+from server.rooms.messages import (
+    CaptionOutput,
+    CaptionsStateTold,
+    CaptionTold,
+    Levels,
+    MediaEvent,
+    OffRecordTold,
+    SpeakersTold,
+    SpeakingTold,
+)
+from server.store.records import Job, Recording
+from server.web import caption_views, views
 from server.web.services import Services
 
 STREAM_EVENTS = {"stream_started", "stream_state", "stream_updated", "stream_ended"}
 SNAPSHOT_RECORDINGS = 20
+SNAPSHOT_JOBS = 20
 
 
 class Announcer:
     """Publishes media events and changes of recordings; gives the snapshots of their topics."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, hub: EventHub) -> None:
+        self._hub = hub
+        self._services: Services
+
+    def serve(self, services: Services) -> None:
+        """Show what these hold. To be called before anything happens."""
         self._services = services
-        self._hub: EventHub = services.hub
         self._hub.provide("streams", self._streams)
         self._hub.provide("stream:", self._stream)
         self._hub.provide("recordings", self._recordings)
         self._hub.provide("system", self._system)
+        self._hub.provide("captions:", self._captions)
+        self._hub.provide("jobs", self._jobs)
 
     async def media(self, event: MediaEvent) -> None:
         """Tell what the media host said; called after it was written down."""
@@ -52,6 +70,33 @@ class Announcer:
             lambda: {"at": levels.at, "step": levels.step, "in": levels.came, "out": levels.went},
         )
 
+    def captions(self, told: CaptionOutput) -> None:
+        """Tell what is said in a stream. What a later event says again, and what somebody sounds like, is not kept."""
+        topic = f"captions:{told.stream_id}"
+        match told:
+            case CaptionTold(kind="interim"):
+                self._hub.pass_on(topic, "caption", lambda: {"kind": told.kind, "caption": asdict(told.caption)})
+            case CaptionTold():
+                caption = asdict(told.caption.public())
+                self._hub.publish(topic, "caption", {"kind": told.kind, "caption": caption})
+            case SpeakersTold():
+                self._hub.publish(topic, "speakers", {"speakers": [asdict(item) for item in told.speakers]})
+            case SpeakingTold():
+                self._hub.pass_on(topic, "speaking", lambda: {"speakers": told.speakers, "at": told.at})
+            case OffRecordTold():
+                self._hub.publish(topic, "off_record", {"on": told.on, "at": told.at})
+            case CaptionsStateTold():
+                self._hub.publish(topic, "captions_state", {"state": told.state, "detail": told.detail})
+
+    def captioner(self, status: CaptionerStatus) -> None:
+        """Tell how those are who write captions on this machine, at every change."""
+        kind = "degraded" if status.state == "degraded" else "recovered"
+        self._hub.publish("system", kind, {"stage": "captions", "detail": status.detail, **self._machine()})
+
+    def job(self, kind: str, job: Job) -> None:
+        """Tell how far a job is: `job_progress`, or `job_completed` for whatever has become of it."""
+        self._hub.publish("jobs", kind, caption_views.job(job).model_dump(mode="json"))
+
     def denoiser(self, status: DenoiserStatus) -> None:
         """Tell how the denoiser of this machine is, at every change."""
         kind = "degraded" if status.state == "degraded" else "recovered"
@@ -62,7 +107,10 @@ class Announcer:
         self._hub.publish("recordings", kind, views.recording(recording).model_dump(mode="json"))
 
     def _machine(self) -> dict[str, Any]:
-        return {"denoise": views.denoise(self._services.denoise.status).model_dump(mode="json")}
+        return {
+            "denoise": views.denoise(self._services.denoise.status).model_dump(mode="json"),
+            "captions": views.captions(self._services.captions.status).model_dump(mode="json"),
+        }
 
     async def _streams(self, _topic: str) -> dict[str, Any]:
         live = self._services.media.streams()
@@ -84,3 +132,10 @@ class Announcer:
 
     async def _system(self, _topic: str) -> dict[str, Any]:
         return self._machine()
+
+    async def _captions(self, topic: str) -> dict[str, Any]:
+        return caption_views.snapshot(await self._services.caption_desk.snapshot(topic.partition(":")[2]))
+
+    async def _jobs(self, _topic: str) -> dict[str, Any]:
+        page = await self._services.store.jobs.page(self._services.actor.id, limit=SNAPSHOT_JOBS)
+        return {"items": [caption_views.job(item).model_dump(mode="json") for item in page.items]}

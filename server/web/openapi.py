@@ -24,6 +24,7 @@ PROBLEM: dict[str, Any] = {
         "detail": {"type": "string", "description": "What happened, for a person."},
         "code": {"type": "string", "description": "What happened, for a program; stable."},
         "request_id": {"type": "string"},
+        "label": {"type": "string", "description": "With `speaker-name-taken`: the speaker who has the name."},
     },
 }
 

@@ -15,6 +15,7 @@ from server.errors import (
     NotAllowed,
     NotAuthenticated,
     NotFound,
+    SpeakerNameTaken,
     TooLarge,
     TooManyRequests,
     Unavailable,
@@ -58,14 +59,11 @@ def status_of(error: ClearcastError) -> int:
     return 500
 
 
-def problem(
-    status: int, detail: str, code: str, *, retry_after: int | None = None, request_id: str | None = None
-) -> web.Response:
-    """One problem document."""
+def problem(status: int, detail: str, code: str, *, retry_after: int | None = None, **members: str) -> web.Response:
+    """One problem document; `members` are extensions of it (RFC 9457, section 3.2)."""
     title = HTTPStatus(status).phrase
-    body = {"type": f"urn:clearcast:problem:{code}", "title": title, "status": status, "detail": detail, "code": code}
-    if request_id is not None:
-        body["request_id"] = request_id
+    kind = f"urn:clearcast:problem:{code}"
+    body = {"type": kind, "title": title, "status": status, "detail": detail, "code": code, **members}
     headers = {"Retry-After": str(retry_after)} if retry_after is not None else {}
     text = json.dumps(body, ensure_ascii=False)
     return web.Response(status=status, text=text, content_type=MEDIA_TYPE, charset="utf-8", headers=headers)
@@ -77,4 +75,5 @@ def from_error(error: ClearcastError) -> web.Response:
     retry_after = error.retry_after if isinstance(error, Unavailable) else None
     if status == 503 and retry_after is None:
         retry_after = 5
-    return problem(status, error.message, error.code, retry_after=retry_after)
+    members = {"label": error.label} if isinstance(error, SpeakerNameTaken) else {}
+    return problem(status, error.message, error.code, retry_after=retry_after, **members)

@@ -21,6 +21,9 @@ from server.store.ids import SLUG
 Moment = Annotated[datetime, PlainSerializer(iso, return_type=str)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TITLE)]
 Live = Literal["active", "bypassed"]
+MAX_VOCABULARY = 1_000
+"""Characters of the names and jargon that a stream is told to expect."""
+MAX_SPEAKERS = 20
 Strength = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -66,12 +69,22 @@ class DenoiseOut(BaseModel):
     streams_realtime: int | None = Field(None, description="Streams measured to keep their deadline on this machine.")
 
 
+class CaptionsOut(BaseModel):
+    """Who writes down what is said on this machine."""
+
+    state: str = Field(description="off, starting, ready or degraded.")
+    recogniser: str | None = Field(description="The model that hears words; null where none does.")
+    diarizer: str | None = Field(description="The model that tells speakers apart; null where none does.")
+    detail: str = Field(description="What a person should know; empty while all is well.")
+
+
 class Config(BaseModel):
     """What a page must know before it goes live."""
 
     version: str
     ice_servers: list[IceServerOut]
     denoise: DenoiseOut
+    captions: CaptionsOut
     record_default: bool
     denoise_strength_default: float = Field(description="What a stream begins with where nobody chose.")
     post_filter_default: bool
@@ -101,6 +114,13 @@ class StreamRecording(BaseModel):
     detail: str
 
 
+class StreamCaptions(BaseModel):
+    state: str = Field(description="off, starting, ok or degraded.")
+    detail: str = Field(description="What a person should know; empty while all is well.")
+    language: str | None = Field(description="As asked for or as heard; null while nobody knows.")
+    off_record: bool = Field(description="Whether audio goes out just now and nothing is written or kept.")
+
+
 class StreamOut(BaseModel):
     """One broadcast."""
 
@@ -118,6 +138,7 @@ class StreamOut(BaseModel):
     reconnect_by: Moment | None
     denoise: StreamDenoise
     recording: StreamRecording
+    captions: StreamCaptions
     sources: list[str]
     you_own: bool
 
@@ -218,6 +239,7 @@ class StreamPatch(Request):
     denoise_strength: Strength | None = Field(None, description="0, the original, to 1, only the voice.")
     post_filter: bool | None = Field(None, description="Whether what is left of the noise is attenuated a bit more.")
     recording: bool | None = None
+    off_record: bool | None = Field(None, description="Whether audio goes out and nothing is written or kept.")
 
     _title = field_validator("title")(lambda value: value if value is None else printable(value))
 
@@ -241,8 +263,18 @@ class PublishQuery(BaseModel):
     denoise_strength: Strength | None = Field(None, description="0, the original, to 1, only the voice.")
     post_filter: bool | None = Field(None, description="Whether what is left of the noise is attenuated a bit more.")
     record: bool | None = Field(None, description="Whether it is recorded; the server's setting when left out.")
+    captions: bool = Field(True, description="Whether what is said is written down.")
+    language: Annotated[str, StringConstraints(pattern="^[A-Za-z-]{2,12}$")] | None = Field(
+        None, description="What is spoken, `en` say; heard from the talk when left out."
+    )
+    translate: bool = Field(False, description="Whether captions are in English, whatever is spoken.")
+    vocabulary: Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_VOCABULARY)] = Field(
+        "", description="Names and jargon that are likely, with commas between: at most 1,000 characters."
+    )
+    speakers: int | None = Field(None, ge=1, le=MAX_SPEAKERS, description="How many are expected to speak.")
 
     _title = field_validator("title")(lambda value: value if value is None else printable(value))
+    _vocabulary = field_validator("vocabulary")(printable)
 
 
 class Component(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -9,7 +10,20 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from server.web import middleware, pages
-from server.web.handlers import about, channels, events, health, recordings, signalling, sound_check, streams
+from server.web.handlers import (
+    about,
+    caption_events,
+    captions,
+    channels,
+    events,
+    health,
+    jobs,
+    recordings,
+    signalling,
+    sound_check,
+    streams,
+    voices,
+)
 from server.web.routing import ROUTES as ROUTES_KEY
 from server.web.routing import Route, dispatch
 from server.web.services import SERVICES, Services
@@ -18,7 +32,11 @@ TABLES = (
     about.table,
     channels.table,
     streams.table,
+    captions.table,
+    caption_events.table,
+    voices.table,
     recordings.table,
+    jobs.table,
     sound_check.table,
     signalling.table,
     events.table,
@@ -50,12 +68,18 @@ def make_app(services: Services) -> web.Application:
     app.on_shutdown.append(_say_goodbye)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _handler(route))
-        if route.method == "GET" and route.path != "/api/v1/events" and not route.path.startswith("/whip"):
+        if route.method == "GET" and not route.path.endswith("/events") and not route.path.startswith("/whip"):
             app.router.add_route("HEAD", route.path, _handler(route))
     return app
 
 
+async def announce_closing(services: Services) -> None:
+    """Tell everybody who follows events that the server goes down; what happens until it does is told as well."""
+    await asyncio.gather(events.announce_closing(services), caption_events.announce_closing(services))
+
+
 async def _say_goodbye(app: web.Application) -> None:
+    caption_events.say_goodbye(app[SERVICES])
     await events.say_goodbye(app[SERVICES])
 
 

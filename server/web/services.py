@@ -10,14 +10,16 @@ from aiohttp import web
 
 from server.accounts.gate import Actor, local_actor
 from server.audio.frame import Samples
-from server.backplane import EventHub
+from server.backplane import EventHub, Subscriber
 from server.clock import Clock
 from server.config import Settings
 from server.inference.caption_lane import CaptionerStatus
 from server.inference.lane import DenoiserStatus
 from server.queues import Policy, Queue
+from server.recordings.captions import CaptionDesk
 from server.recordings.journal import Journal
 from server.recordings.library import Library
+from server.recordings.voices import VoiceBook
 from server.rooms.messages import ListenGrant, PeerAnswer, PublishGrant, StreamChange, StreamInfo
 from server.store.records import Channel
 from server.store.store import Store
@@ -31,6 +33,15 @@ SOCKETS = Queue(
     Policy.NEWEST,
     holds="pages and programs that follow events",
     drop="A page was answered 503 and asked to come again in 30 s.",
+)
+
+MAX_READERS = 1000
+READERS = Queue(
+    "event_readers",
+    MAX_READERS,
+    Policy.NEWEST,
+    holds="programs that follow captions as server-sent events",
+    drop="A program was answered 503 and asked to come again in 30 s.",
 )
 
 MAX_CHANNELS = 2000
@@ -85,6 +96,14 @@ class Captioner(Protocol):
     def status(self) -> CaptionerStatus: ...
 
 
+@dataclass(frozen=True, eq=False)
+class EventReader:
+    """Somebody who is sent events in one long answer."""
+
+    response: web.StreamResponse
+    subscriber: Subscriber
+
+
 @dataclass
 class Services:
     """Everything a route may need. One object per server, never global."""
@@ -99,11 +118,15 @@ class Services:
     store: Store
     journal: Journal
     library: Library
+    caption_desk: CaptionDesk
+    voices: VoiceBook
     default_channel: Channel
     secure: bool = False
     """Whether the server itself speaks TLS."""
     sockets: set[web.WebSocketResponse] = field(default_factory=set)
     """Event sockets that are open."""
+    readers: set[EventReader] = field(default_factory=set)
+    """Long answers with events that are open."""
     closing: bool = False
     """Whether the server goes down: nobody new is let in."""
     session_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
@@ -119,6 +142,7 @@ class Services:
 
     def __post_init__(self) -> None:
         SOCKETS.watch(self.sockets)
+        READERS.watch(self.readers)
         CHANNELS.measure(self, lambda services: len(services.channels))
 
     def stream(self, stream_id: str) -> StreamInfo | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from server.accounts import Actor
 from server.clock import HOP, SAMPLE_RATE
+from server.inference.caption_lane import CaptionerStatus
 from server.inference.lane import DenoiserStatus
 from server.rooms.messages import StreamInfo, StreamState
 from server.store.records import Channel, Recording, RecordingState, StoredStream
@@ -42,6 +43,12 @@ def live_stream(stream: StreamInfo, channel: Channel, actor: Actor) -> schemas.S
         recording=schemas.StreamRecording(
             on=stream.recording.on, id=stream.recording.id, detail=stream.recording.detail
         ),
+        captions=schemas.StreamCaptions(
+            state=stream.captions.state,
+            detail=stream.captions.detail,
+            language=stream.captions.language,
+            off_record=stream.captions.off_record,
+        ),
         sources=stream.sources,
         you_own=stream.principal == actor.id,
     )
@@ -64,6 +71,7 @@ def past_stream(stream: StoredStream, channel: Channel, actor: Actor) -> schemas
         reconnect_by=None,
         denoise=schemas.StreamDenoise(mode=stream.denoise_mode, engine=stream.denoise_engine, state="off", detail=""),
         recording=schemas.StreamRecording(on=False, id=stream.id if stream.recorded else None, detail=""),
+        captions=schemas.StreamCaptions(state="off", detail="", language=stream.language, off_record=False),
         sources=["main"],
         you_own=stream.owner == actor.id,
     )
@@ -117,4 +125,10 @@ def denoise(status: DenoiserStatus) -> schemas.DenoiseOut:
         detail=status.detail,
         runtime=status.runtime,
         streams_realtime=status.streams_realtime,
+    )
+
+
+def captions(status: CaptionerStatus) -> schemas.CaptionsOut:
+    return schemas.CaptionsOut(
+        state=status.state, recogniser=status.recogniser, diarizer=status.diarizer, detail=status.detail
     )

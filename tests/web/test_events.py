@@ -27,7 +27,7 @@ async def test_snapshots_then_events_then_what_was_missed(server: Server, http: 
     page = await subscribe(http, "streams", "recordings", "system")
     snapshots = [await page.receive_json(timeout=30) for _ in range(3)]
     assert [item["type"] for item in snapshots] == ["snapshot"] * 3
-    assert [set(item["data"]) for item in snapshots] == [{"items"}, {"items"}, {"denoise"}]
+    assert [set(item["data"]) for item in snapshots] == [{"items"}, {"items"}, {"denoise", "captions"}]
 
     server.services.denoise.tell(DenoiserStatus("degraded", None, "", "The worker is down."))  # type: ignore[attr-defined]
     told = [await page.receive_json(timeout=30) for _ in range(2)]

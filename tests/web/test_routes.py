@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import numpy as np
 import pytest
 
 from server import app
 from server.accounts.gate import RULES, Actor, Role, Rule
 from server.app import Server
 from server.errors import ClearcastError, InvalidRequest, Unavailable
+from server.store.records import Recording, StoredStream, VoicePrint
 from server.web import binding, body, docs, problems
 from server.web.openapi import document
 from server.web.routing import Route
@@ -109,9 +111,11 @@ async def thing_at(server: Server, route: Route) -> str:
     """The route's address with something real in it."""
     if "{id}" not in route.path:
         return route.path
-    from server.store.records import Recording, StoredStream
-
     services = server.services
+    if "/voices/" in route.path:
+        heard = VoicePrint("model", np.ones(2, np.float32), 9.0)
+        voice = await services.store.voices.learn("local", "Anna", [heard], services.clock.wall())
+        return route.path.replace("{id}", voice.id)
     home = services.default_channel
     stream = StoredStream("abc", home.id, "local", "Anna", "Talk", "ended", home.created_at, home.created_at)
     await services.store.save_stream(stream)

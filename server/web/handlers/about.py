@@ -27,6 +27,7 @@ async def config(call: Call) -> schemas.Config:
         version=__version__,
         ice_servers=[schemas.IceServerOut(**server.model_dump()) for server in settings.ice_servers],
         denoise=views.denoise(call.services.denoise.status),
+        captions=views.captions(call.services.captions.status),
         record_default=settings.record,
         denoise_strength_default=settings.denoise_strength,
         post_filter_default=settings.denoise_post_filter,

@@ -113,6 +113,12 @@ async def publish(call: Call) -> web.Response:
         denoise_strength=query.denoise_strength,
         resume_token=call.request.headers.get(RESUME_TOKEN, "").strip() or None,
         post_filter=query.post_filter,
+        captions=query.captions,
+        language=query.language.lower() if query.language is not None else None,
+        translate=query.translate,
+        vocabulary=query.vocabulary,
+        speakers=query.speakers,
+        voices=await call.services.voices.known(call.actor.id) if query.captions else [],
     )
     return _answered(call, "whip", channel, await call.services.media.publish(call.text, grant))
 

@@ -67,7 +67,7 @@ async def read_stream(call: Call) -> schemas.StreamOut:
     "PATCH",
     "/api/v1/streams/{id}",
     Action.CHANGE_STREAM,
-    "Change title, denoise or recording of a live stream",
+    "Change title, denoise or recording of a live stream, or go off the record",
     resource=load,
     body=schemas.StreamPatch,
     answer=schemas.StreamOut,
@@ -84,6 +84,7 @@ async def change_stream(call: Call) -> schemas.StreamOut:
         record=wanted.recording,
         denoise_strength=wanted.denoise_strength,
         post_filter=wanted.post_filter,
+        off_record=wanted.off_record,
     )
     return await _show(call, await call.services.media.update(stream.id, change))
 

@@ -1,0 +1,111 @@
+"""Known voices: saved from a stream with consent, given to live streams, deleted for good."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+
+from server.errors import Conflict, NotFound
+from server.recordings.captions import CaptionDesk
+from server.rooms.messages import CaptionAnswer, CaptionCommand, KnownVoice, SpeakerInfo, StreamInfo, VoicesKnown
+from server.speech.speakers import clean_name
+from server.store.records import CaptionVersion, Page, Voice, VoicePrint
+from server.store.store import Store
+from server.store.voices import MAX_VOICES
+
+LEAST_HEARD = 5.0
+"""Seconds of a speaker that make a voice: less says too little of it."""
+
+
+class LiveStreams(Protocol):
+    """The media host, as far as it is told of voices."""
+
+    def streams(self) -> list[StreamInfo]: ...
+
+    async def change_captions(self, stream_id: str, command: CaptionCommand) -> CaptionAnswer: ...
+
+
+class VoiceBook:
+    """The voices that each owner has saved; live streams of the owner know of every change at once."""
+
+    def __init__(self, store: Store, media: LiveStreams, captions: CaptionDesk) -> None:
+        self._store = store
+        self._media = media
+        self._captions = captions
+
+    async def known(self, owner: str) -> list[KnownVoice]:
+        """What a stream of this owner is to know its speakers by."""
+        page = await self._store.voices.page(owner, limit=MAX_VOICES)
+        return [KnownVoice(voice.id, voice.name, voice.model, _middle(voice)) for voice in page.items]
+
+    async def page(self, owner: str, limit: int, cursor: str | None) -> Page[Voice]:
+        """Oldest first. Raises InvalidRequest for a foreign cursor."""
+        return await self._store.voices.page(owner, limit=limit, cursor=cursor)
+
+    async def save(
+        self, owner: str, stream_id: str, label: str, now: datetime, version: CaptionVersion | None = None
+    ) -> Voice:
+        """Keep what a speaker of a stream sounds like under the speaker's name; who it is has consented.
+
+        Raises NotFound; Conflict where the speaker has no name, too little was heard, or there are too many voices.
+        """
+        meant = await self._captions.version(stream_id, version)
+        speaker, prints = await self._heard(stream_id, label, meant)
+        if speaker.name is None:
+            raise Conflict("Say first who this is: a voice is kept under a name.", code="speaker-unnamed")
+        seconds = sum(heard.seconds for heard in prints)
+        if seconds < LEAST_HEARD:
+            raise Conflict(
+                f"Only {seconds:.0f} s of this voice were heard; it takes {LEAST_HEARD:.0f}.", code="voice-too-short"
+            )
+        voice = await self._store.voices.learn(owner, speaker.name, prints, now)
+        await self._captions.link_voice(stream_id, speaker.label, voice.id, meant)
+        await self._tell(owner)
+        return voice
+
+    async def _heard(self, stream_id: str, label: str, version: CaptionVersion) -> tuple[SpeakerInfo, list[VoicePrint]]:
+        """Who a label is, merges followed, and what all labels of that speaker sound like."""
+        speakers = {speaker.label: speaker for speaker in await self._captions.speakers(stream_id, version)}
+        if label not in speakers:
+            raise NotFound("There is no such speaker.", code="unknown-speaker")
+
+        def root(speaker: SpeakerInfo) -> SpeakerInfo:
+            while speaker.merged_into in speakers:
+                speaker = speakers[speaker.merged_into]
+            return speaker
+
+        meant = root(speakers[label])
+        prints = await self._captions.prints(stream_id, version)
+        heard = [prints[other.label] for other in speakers.values() if root(other) is meant and other.label in prints]
+        newest = heard[-1].model if heard else ""
+        return meant, [item for item in heard if item.model == newest]
+
+    async def rename(self, voice: Voice, name: str) -> Voice:
+        """Raises InvalidRequest, Conflict where another voice has that name."""
+        changed = await self._store.voices.rename(voice.id, clean_name(name))
+        await self._tell(voice.owner)
+        return changed
+
+    async def forget(self, voice: Voice) -> None:
+        """Delete it for good. Past streams keep the names that it gave, live ones forget them."""
+        await self._store.voices.forget(voice.id)
+        await self._tell(voice.owner)
+
+    async def _tell(self, owner: str) -> None:
+        """Live streams of the owner know the voices as they are now."""
+        known = VoicesKnown(await self.known(owner))
+        for stream in self._media.streams():
+            if stream.principal == owner:
+                try:
+                    await self._media.change_captions(stream.id, known)
+                except (Conflict, NotFound):
+                    continue  # it has no captions, or has just ended
+
+
+def _middle(voice: Voice) -> list[float]:
+    """The centroid of all centroids, of unit length."""
+    middle = voice.centroids.mean(axis=0)
+    length = float(np.linalg.norm(middle))
+    return [float(value) for value in (middle / length if length > 0 else middle)]

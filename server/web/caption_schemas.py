@@ -1,0 +1,160 @@
+"""Captions, speakers, known voices and jobs, as JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+from server.speech.editing import LONGEST_TEXT
+from server.speech.speakers import LONGEST_NAME
+from server.store.records import CaptionVersion
+from server.web.schemas import Moment, PageQuery, Request
+
+MAX_CAPTIONS = 200
+"""Captions of a page."""
+MAX_LABELS = 20
+
+
+class WordOut(BaseModel):
+    """A word with its times, samples at 48 kHz on the stream's timeline."""
+
+    start: int
+    end: int
+    text: str = Field(description="With its own leading space, where its language has spaces.")
+    probability: float = Field(description="0 to 1: how sure the recogniser is.")
+
+
+class CaptionOut(BaseModel):
+    """What somebody said. Times are samples at 48 kHz on the stream's timeline."""
+
+    id: int = Field(description="Counts the captions of a stream.")
+    rev: int = Field(description="Counts the versions of this one.")
+    start: int
+    end: int
+    speakers: list[str] = Field(description="Labels, the main one first.")
+    text: str = Field(description="What is to be read. Empty for others than the owner when it is hidden.")
+    words: list[WordOut]
+    committed: int = Field(description="How many of the words never change.")
+    final: bool
+    hidden: bool
+    edited: bool = Field(description="Whether a person wrote the text or said who speaks.")
+
+
+class SpeakerOut(BaseModel):
+    """A label in captions, and who that is."""
+
+    label: str
+    number: int = Field(description="Order of appearance, from 1 on.")
+    name: str | None
+    source: str | None = Field(description="Who gave the name: person or voice.")
+    merged_into: str | None = Field(description="The label that this one turned out to be.")
+    voice: str | None = Field(description="Id of the known voice that it is.")
+
+
+class SpeakerList(BaseModel):
+    """All speakers of a stream, in the order in which they first spoke."""
+
+    speakers: list[SpeakerOut]
+
+
+class CaptionList(BaseModel):
+    """Final captions in the order in which they were said, and who speaks in them."""
+
+    items: list[CaptionOut]
+    total: int
+    next: str | None
+    version: str = Field(description="live, or final: worked out again from the whole recording.")
+    speakers: list[SpeakerOut]
+
+
+class VersionQuery(Request):
+    version: CaptionVersion | None = Field(
+        None,
+        description="Which account: `live`, as it was written down while live, or `final`, worked out again from the "
+        "whole recording; the better one that there is when left out.",
+    )
+
+
+class CaptionQuery(VersionQuery):
+    limit: int = Field(50, ge=1, le=MAX_CAPTIONS, description="Most items of a page, 1 to 200.")
+    cursor: str | None = Field(None, max_length=200, description="`next` of the page before.")
+    before: int | None = Field(None, ge=1, le=2**31 - 1, description="Instead: the last ones before this caption.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> CaptionQuery:
+        if self.cursor is not None and self.before is not None:
+            raise ValueError("cursor and before exclude each other")
+        return self
+
+
+class CaptionPatch(Request):
+    text: str | None = Field(None, description=f"1 to {LONGEST_TEXT} characters; the words as heard undo an edit.")
+    speakers: list[str] | None = Field(None, max_length=MAX_LABELS, description="Labels, the main one first.")
+    hidden: bool | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> CaptionPatch:
+        if self.text is None and self.speakers is None and self.hidden is None:
+            raise ValueError("text, speakers or hidden must be there")
+        return self
+
+
+class SpeakerPatch(Request):
+    name: str = Field(description=f"1 to {LONGEST_NAME} characters.")
+
+
+class SpeakerMergeIn(Request):
+    into: str = Field(max_length=40, description="The label that is left.")
+
+
+class Consent(Request):
+    consent: Literal[True] = Field(description="That the person agrees to be known by their voice.")
+
+
+class VoiceOut(BaseModel):
+    """A voice that is known by name."""
+
+    id: str
+    name: str
+    created_at: Moment
+    seconds: float = Field(description="How much speech it was made from.")
+    model: str = Field(description="The embedding model; with another one the voice has to be saved again.")
+    consent_at: Moment
+
+
+class VoiceList(BaseModel):
+    items: list[VoiceOut]
+    total: int
+    next: str | None
+
+
+class VoicePatch(Request):
+    name: str = Field(description=f"1 to {LONGEST_NAME} characters.")
+
+
+class JobOut(BaseModel):
+    """Work that outlives a request."""
+
+    id: str
+    kind: str
+    subject: str = Field(description="Id of the stream, and so of the recording, that it is about.")
+    state: str = Field(description="queued, running, done, failed or cancelled.")
+    progress: float = Field(description="0 to 1.")
+    step: str = Field(description="What it is doing, in words.")
+    attempts: int
+    error: str = Field(description="Why it failed; else empty.")
+    created_at: Moment
+    started_at: Moment | None
+    ended_at: Moment | None
+    result: dict[str, Any] | None
+
+
+class JobList(BaseModel):
+    items: list[JobOut]
+    total: int
+    next: str | None
+
+
+class JobQuery(PageQuery):
+    subject: str | None = Field(None, max_length=64, description="Only jobs about this stream or recording.")

@@ -1,0 +1,64 @@
+"""Captions, speakers, voices and jobs, as the API and the events show them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from server.rooms.messages import CaptionInfo, CaptionsSnapshot, SpeakerInfo
+from server.store.records import Job, Voice
+from server.web import caption_schemas as schemas
+
+
+def caption(item: CaptionInfo, *, owned: bool) -> schemas.CaptionOut:
+    """A caption; others than the stream's owner see of a hidden one only that it is hidden."""
+    return schemas.CaptionOut(**asdict(item if owned else item.public()))
+
+
+def speaker(item: SpeakerInfo) -> schemas.SpeakerOut:
+    return schemas.SpeakerOut(**asdict(item))
+
+
+def speakers(items: list[SpeakerInfo]) -> schemas.SpeakerList:
+    return schemas.SpeakerList(speakers=[speaker(item) for item in items])
+
+
+def snapshot(item: CaptionsSnapshot) -> dict[str, Any]:
+    """What begins the topic of a stream's captions. Everybody may follow it."""
+    return {
+        "stream": item.stream_id,
+        "state": {"state": item.state.state, "detail": item.state.detail},
+        "off_record": item.state.off_record,
+        "language": item.state.language,
+        "speakers": [asdict(one) for one in item.speakers],
+        "captions": [asdict(one.public()) for one in item.captions],
+        "position": item.position,
+    }
+
+
+def voice(item: Voice) -> schemas.VoiceOut:
+    return schemas.VoiceOut(
+        id=item.id,
+        name=item.name,
+        created_at=item.created_at,
+        seconds=round(item.seconds, 1),
+        model=item.model,
+        consent_at=item.consent_at,
+    )
+
+
+def job(item: Job) -> schemas.JobOut:
+    return schemas.JobOut(
+        id=item.id,
+        kind=item.kind,
+        subject=item.subject,
+        state=item.state,
+        progress=item.progress,
+        step=item.step,
+        attempts=item.attempts,
+        error=item.error,
+        created_at=item.created_at,
+        started_at=item.started_at,
+        ended_at=item.ended_at,
+        result=dict(item.result) if item.result is not None else None,
+    )

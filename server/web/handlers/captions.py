@@ -1,0 +1,176 @@
+"""What is said in a stream: to read, to follow, to correct."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from server.accounts import Action, Resource
+from server.errors import NotFound
+from server.rooms.messages import StreamInfo, StreamState
+from server.speech import webvtt
+from server.store.records import CaptionVersion, StoredStream
+from server.web import caption_schemas as schemas
+from server.web import caption_views as views
+from server.web.handlers.streams import load as load_stream
+from server.web.routing import Call, RouteTable
+
+table = RouteTable("captions")
+
+BASE = "/api/v1/streams/{id}"
+
+
+def owner_of(call: Call) -> str:
+    """The principal whose stream it is."""
+    stream: StreamInfo | StoredStream = call.subject
+    return stream.principal if isinstance(stream, StreamInfo) else stream.owner
+
+
+def wanted_version(call: Call) -> CaptionVersion | None:
+    """Which account the query names."""
+    return call.query(schemas.VersionQuery).version
+
+
+async def load(call: Call) -> Resource:
+    """The stream that the address names, and the caption's number if there is one. Raises NotFound."""
+    number = call.request.match_info.get("number")
+    if number is not None and not (number.isascii() and number.isdecimal() and len(number) <= 9):
+        raise NotFound("There is no such caption, or it is still being said.", code="unknown-caption")
+    return await load_stream(call)
+
+
+@table.route(
+    "GET",
+    f"{BASE}/captions",
+    Action.READ_CAPTIONS,
+    "Final captions of a stream, and its speakers",
+    resource=load,
+    query=schemas.CaptionQuery,
+    answer=schemas.CaptionList,
+)
+async def list_captions(call: Call) -> schemas.CaptionList:
+    query = call.query(schemas.CaptionQuery)
+    desk, stream_id = call.services.caption_desk, call.subject.id
+    version = await desk.version(stream_id, query.version)
+    page = await desk.page(stream_id, version, limit=query.limit, cursor=query.cursor, before=query.before)
+    owned = owner_of(call) == call.actor.id
+    return schemas.CaptionList(
+        items=[views.caption(item, owned=owned) for item in page.items],
+        total=page.total,
+        next=page.next,
+        version=version.value,
+        speakers=[views.speaker(item) for item in await desk.speakers(stream_id, version)],
+    )
+
+
+@table.route(
+    "GET",
+    f"{BASE}/captions.vtt",
+    Action.READ_CAPTIONS,
+    "Final captions of a stream as WebVTT, so far where it is live",
+    resource=load,
+    query=schemas.VersionQuery,
+    produces=webvtt.TYPE,
+)
+async def read_webvtt(call: Call) -> web.StreamResponse:
+    desk, stream_id = call.services.caption_desk, call.subject.id
+    version = await desk.version(stream_id, wanted_version(call))
+    live = isinstance(call.subject, StreamInfo) and call.subject.state is not StreamState.ENDED
+    response = web.StreamResponse(headers={"Cache-Control": "no-store" if live else "private, no-cache"})
+    response.content_type, response.charset = webvtt.TYPE, "utf-8"
+    parts = desk.webvtt(stream_id, version)
+    first = await anext(parts)  # what goes wrong does so before the answer begins
+    await response.prepare(call.request)
+    await response.write(first.encode())
+    if call.request.method != "HEAD":
+        async for part in parts:
+            await response.write(part.encode())
+    await response.write_eof()
+    return response
+
+
+@table.route(
+    "PATCH",
+    f"{BASE}/captions/{{number}}",
+    Action.CHANGE_CAPTIONS,
+    "Correct or hide a final caption",
+    resource=load,
+    query=schemas.VersionQuery,
+    body=schemas.CaptionPatch,
+    answer=schemas.CaptionOut,
+    errors=(409,),
+)
+async def change_caption(call: Call) -> schemas.CaptionOut:
+    wanted = call.body(schemas.CaptionPatch)
+    changed = await call.services.caption_desk.edit(
+        call.subject.id,
+        int(call.path("number")),
+        text=wanted.text,
+        speakers=wanted.speakers,
+        hidden=wanted.hidden,
+        version=wanted_version(call),
+    )
+    return views.caption(changed, owned=True)
+
+
+@table.route(
+    "PATCH",
+    f"{BASE}/speakers/{{label}}",
+    Action.CHANGE_CAPTIONS,
+    "Say who a speaker is, in past captions too",
+    resource=load,
+    query=schemas.VersionQuery,
+    body=schemas.SpeakerPatch,
+    answer=schemas.SpeakerList,
+    errors=(409,),
+)
+async def rename_speaker(call: Call) -> schemas.SpeakerList:
+    name = call.body(schemas.SpeakerPatch).name
+    desk = call.services.caption_desk
+    return views.speakers(await desk.rename(call.subject.id, call.path("label"), name, wanted_version(call)))
+
+
+@table.route(
+    "DELETE",
+    f"{BASE}/speakers/{{label}}/name",
+    Action.CHANGE_CAPTIONS,
+    "Take a speaker's name away",
+    resource=load,
+    query=schemas.VersionQuery,
+    answer=schemas.SpeakerList,
+    errors=(409,),
+)
+async def forget_name(call: Call) -> schemas.SpeakerList:
+    desk = call.services.caption_desk
+    return views.speakers(await desk.rename(call.subject.id, call.path("label"), None, wanted_version(call)))
+
+
+@table.route(
+    "POST",
+    f"{BASE}/speakers/{{label}}/merge",
+    Action.CHANGE_CAPTIONS,
+    "Say that two speakers are one person",
+    resource=load,
+    query=schemas.VersionQuery,
+    body=schemas.SpeakerMergeIn,
+    answer=schemas.SpeakerList,
+    errors=(409,),
+)
+async def merge_speakers(call: Call) -> schemas.SpeakerList:
+    into = call.body(schemas.SpeakerMergeIn).into
+    desk = call.services.caption_desk
+    return views.speakers(await desk.merge(call.subject.id, call.path("label"), into, wanted_version(call)))
+
+
+@table.route(
+    "POST",
+    f"{BASE}/speakers/{{label}}/unmerge",
+    Action.CHANGE_CAPTIONS,
+    "Take that back",
+    resource=load,
+    query=schemas.VersionQuery,
+    answer=schemas.SpeakerList,
+    errors=(409,),
+)
+async def unmerge_speaker(call: Call) -> schemas.SpeakerList:
+    desk = call.services.caption_desk
+    return views.speakers(await desk.unmerge(call.subject.id, call.path("label"), wanted_version(call)))

@@ -1,0 +1,34 @@
+"""Jobs: what is done in the background, and how far it is."""
+
+from __future__ import annotations
+
+from server.accounts import Action, Resource
+from server.store.records import Job
+from server.web import caption_schemas as schemas
+from server.web import caption_views as views
+from server.web.routing import Call, RouteTable
+
+table = RouteTable("jobs")
+
+
+async def load(call: Call) -> Resource:
+    """The job that the address names. Raises NotFound."""
+    job: Job = await call.services.store.jobs.get(call.path("id"))
+    call.subject = job
+    return Resource("job", job.id, job.owner)
+
+
+@table.route(
+    "GET", "/api/v1/jobs", Action.LIST_JOBS, "Jobs, newest first", query=schemas.JobQuery, answer=schemas.JobList
+)
+async def list_jobs(call: Call) -> schemas.JobList:
+    query = call.query(schemas.JobQuery)
+    page = await call.services.store.jobs.page(
+        call.actor.id, subject=query.subject, limit=query.limit, cursor=query.cursor
+    )
+    return schemas.JobList(items=[views.job(item) for item in page.items], total=page.total, next=page.next)
+
+
+@table.route("GET", "/api/v1/jobs/{id}", Action.READ_JOB, "One job", resource=load, answer=schemas.JobOut)
+async def read_job(call: Call) -> schemas.JobOut:
+    return views.job(call.subject)
