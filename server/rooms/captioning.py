@@ -47,8 +47,6 @@ from server.speech.processor import SpeakerTurn, Watermark, Word
 from server.speech.transcriber import Gap, Interim
 from server.speech.vad import SpeechEnd, SpeechStart
 
-HEARS = {Ear.WORDS: Tap.RAW, Ear.SPEAKERS: Tap.RAW}
-
 TAIL = 20.0
 """Seconds after the end of a stream that the last words have to be heard; the final pass hears what is missing."""
 
@@ -99,7 +97,7 @@ class StreamCaptions:
         self._keep = keep
         self._wanted = grant.captions
         self._options = caption_options(grant)
-        self._language = grant.language
+        self._language = grant.language or around.settings.captions_language
         self._music = grant.denoise is DenoiseMode.MUSIC
         self._speakers = StreamSpeakers(voices=grant.voices)
         self._captions = KEPT.watch(Captions())
@@ -133,8 +131,9 @@ class StreamCaptions:
 
     def _absent(self) -> str:
         """Why this stream cannot have captions at all; empty where it can."""
-        if self._around.captions is None or self._around.captions.status.state == "off":
-            return SWITCHED_OFF
+        service = self._around.captions
+        if service is None or service.status.state == "off":
+            return (service.status.detail if service is not None else "") or SWITCHED_OFF
         if self._music:
             return MUSIC
         return "" if self._wanted else NOT_WANTED
@@ -171,7 +170,9 @@ class StreamCaptions:
             self._refused = error.message
         else:
             self._refused = ""
-            self._feed = CaptionFeed(self._lane, HEARS, start, self._off)
+            settings = self._around.settings
+            hears = {Ear.WORDS: Tap(settings.captions_ear), Ear.SPEAKERS: Tap(settings.diarization_ear)}
+            self._feed = CaptionFeed(self._lane, hears, start, self._off)
         self._tell_state()
 
     def open_again(self, start: int) -> None:
@@ -188,7 +189,7 @@ class StreamCaptions:
         if service is None or self._over:
             return
         self._captions.diarized = service.status.diarizer is not None
-        if self._refused and service.status.state == "ready":
+        if self._refused:
             self.open_again(came)
         self._tell_state()
 
@@ -287,7 +288,7 @@ class StreamCaptions:
             self._say(self._captions.turn(turn, self._now))
 
     def _miss_words(self, gap: Gap) -> None:
-        if self._off.covers(gap.start, gap.end):
+        if self._off.holds(gap.start, gap.end):
             return
         self._teller.gap(gap.start, gap.end, gap.reason)
         missing = seconds(gap.end - gap.start)

@@ -52,6 +52,12 @@ class OffRecord:
             return True
         return any(start < until and end > since for since, until in reversed(self._spans))
 
+    def holds(self, start: int, end: int) -> bool:
+        """Whether all samples from `start` to `end` are off the record."""
+        if self.since is not None and start >= self.since:
+            return True
+        return any(start >= since and end <= until for since, until in self._spans)
+
     def kept(self, start: int, packet: bytes) -> list[tuple[int, bytes]]:
         """What is recorded of a packet that begins at `start`: itself, or silence of the same length."""
         if self.since is None and not self._spans:

@@ -194,5 +194,12 @@ def texts(studio: Studio) -> list[tuple[list[str], str]]:
     return [(caption.speakers, caption.text) for caption in finals(studio)]
 
 
+async def ended_log(studio: Studio, stream_id: str = "stream-1") -> list[dict[str, Any]]:
+    """End the stream, whose event log is whole then, and read that."""
+    await studio.host.end(stream_id, "ended")
+    await studio.host.settle()
+    return log_lines(studio.folder(stream_id))
+
+
 def log_lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,7 @@ class Studio:
             if tick % 20 == 0:
                 await self.host.settle()
         await self.host.settle()
+        await asyncio.sleep(0)  # what was to be called soon was called
 
     async def stall(self, seconds: float, source: Source = tone) -> None:
         """The server stands still; what the publisher says meanwhile is read after it, and then time is made up for."""

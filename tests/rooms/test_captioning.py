@@ -27,7 +27,7 @@ from server.rooms.messages import (
 )
 from server.speech.processor import SpeakerTurn, Watermark, Word
 from server.speech.transcriber import Gap
-from tests.rooms.hearing import READY, Line, ScriptedCaptions, finals, log_lines, texts, told, voice
+from tests.rooms.hearing import READY, Line, ScriptedCaptions, ended_log, finals, log_lines, texts, told, voice
 from tests.rooms.sound import tone
 from tests.rooms.studio import Studio
 
@@ -93,6 +93,21 @@ async def test_a_lane_hears_everything_once_in_pieces(studio: Studio, service: S
     assert np.abs(middle).max() == pytest.approx(0.5, abs=0.02)  # as it came: the scripted denoiser halves it
 
 
+async def test_each_ear_hears_what_the_settings_say(tmp_path: Path) -> None:
+    service = ScriptedCaptions()
+    studio = Studio(tmp_path, captions=service, captions_ear="clean", captions_language="de")
+    await studio.publish()
+    await studio.run(2, tone)
+    (lane,) = service.lanes
+    loudest = {ear: float(np.abs(lane.heard[ear][S : S + 4800]).max()) for ear in Ear}
+    assert loudest[Ear.WORDS] == pytest.approx(0.25, abs=0.02)
+    assert loudest[Ear.SPEAKERS] == pytest.approx(0.5, abs=0.02)
+    clean, raw = (lane.heard[ear][S : S + 48] for ear in Ear)
+    assert np.abs(raw - 2 * clean).max() < 0.01  # sample for sample the same moment
+    assert studio.live().captions.language == "de"
+    await studio.host.close()
+
+
 async def test_listeners_hear_the_same_whatever_the_captions_do(tmp_path: Path) -> None:
     heard = []
     for service in (None, ScriptedCaptions(deaf=True), ScriptedCaptions(refuses=Unavailable("No room."))):
@@ -143,6 +158,8 @@ async def test_captions_that_cannot_be_had_yet_begin_when_they_can(studio: Studi
     await studio.publish()
     await studio.run(2, voice(TALK))
     assert studio.live().captions.state == "starting"
+    service.tell(replace(READY, state="starting", detail="The model is being loaded."))
+    assert service.lanes == []
     service.refuses = None
     service.tell(READY)
     await studio.run(6, voice(TALK))
@@ -180,7 +197,7 @@ async def test_words_that_are_missing_are_told_for_a_while(
     assert "too much to do" in state.detail
     await studio.run(3.2, source=None)
     assert studio.live().captions.state == "ok"
-    (gap,) = [line for line in log_lines(studio.folder()) if line["type"] == "captions_gap"]
+    (gap,) = [line for line in await ended_log(studio) if line["type"] == "captions_gap"]
     assert (gap["at"], gap["end"], gap["reason"]) == (S // 2, 4 * S, "too much to do")
 
 
@@ -222,8 +239,7 @@ async def test_a_name_is_everywhere_at_once(studio: Studio) -> None:
     snapshot = studio.host.caption_snapshot("stream-1")
     assert snapshot.speakers == answer.speakers
     assert snapshot.captions == before  # captions have labels: nothing was rewritten
-    await studio.run(0.5, source=None)
-    noted = [line for line in log_lines(studio.folder()) if line["type"] == "speakers"]
+    noted = [line for line in await ended_log(studio) if line["type"] == "speakers"]
     assert noted[-1]["speakers"][0]["name"] == "Ann B."
 
 
@@ -267,8 +283,7 @@ async def test_what_a_person_wrote_no_machine_changes(studio: Studio, service: S
     assert [word.text for word in kept[1].words] == [" Good", " morning", " everybody."]
     revisions = [item for item in told(studio, CaptionTold) if item.kind == "revision"]
     assert [(item.caption.id, item.caption.rev > 1) for item in revisions] == [(1, True), (2, True), (1, True)]
-    await studio.run(0.5, source=None)
-    noted = [line for line in log_lines(studio.folder()) if line["type"] == "caption" and line["kind"] == "revision"]
+    noted = [line for line in await ended_log(studio) if line["type"] == "caption" and line["kind"] == "revision"]
     assert [(line["caption"]["id"], line["caption"]["text"]) for line in noted] == [
         (1, "Good evening all."),
         (2, "And to you."),

@@ -19,7 +19,7 @@ from server.rooms.messages import CaptionTold, DenoiseMode, OffRecordTold, Strea
 from server.rooms.off_record import REMEMBERED, OffRecord
 from server.speech.processor import Watermark, Word
 from server.speech.transcriber import Gap, Interim
-from tests.rooms.hearing import Line, ScriptedCaptions, log_lines, texts, told, voice
+from tests.rooms.hearing import Line, ScriptedCaptions, ended_log, log_lines, texts, told, voice
 from tests.rooms.sound import level, play
 from tests.rooms.studio import Studio, heard
 from tests.rooms.test_music import Band
@@ -127,7 +127,7 @@ async def test_not_even_a_word_that_only_begins_or_ends_in_it(studio: Studio, se
     await studio.run(1.5)
     said = {word.text.strip() for item in told(studio, CaptionTold) for word in item.caption.words}
     assert said == {"before", "after"}
-    assert [line for line in log_lines(studio.folder()) if line["type"] == "captions_gap"] == []
+    assert [line for line in await ended_log(studio) if line["type"] == "captions_gap"] == []
 
 
 async def test_a_stream_may_begin_and_end_off_the_record(studio: Studio) -> None:
@@ -236,6 +236,8 @@ def test_a_packet_becomes_silence_of_its_own_length() -> None:
     start, until = off.end(5 * PACKET + 1)
     assert (start, until) == (3 * PACKET, 7 * PACKET)
     assert off.covers(until - 1, until + 1)
+    assert off.holds(start, until)
+    assert not off.holds(start, until + 1)
     assert not off.covers(until, until + PACKET)
 
 
