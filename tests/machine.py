@@ -1,11 +1,21 @@
-"""How much this machine gets in the way of a measurement in real time."""
+"""What this machine does not let one do, and how much it gets in the way of a measurement in real time."""
 
 from __future__ import annotations
 
 import threading
 import time
+from typing import NoReturn
+
+import pytest
 
 STEP_S = 0.02
+ROOT_ONLY = "needs root"
+"""How the reasons of skips begin that `CLEARCAST_REQUIRE` allows: whoever tests may not be root."""
+
+
+def skip_as_root_only(why: str) -> NoReturn:
+    """Skip the test, whatever else is required."""
+    pytest.skip(f"{ROOT_ONLY}: {why}")
 
 
 class Stalls:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from server.clock import PACKET
 from server.config import load_settings
 from server.errors import DiskFull, SettingsError, Unavailable
 from server.web.binding import bind
+from tests.disks import mounted
 from tests.fakes import ScriptedDenoise
 from tests.recordings.writing import write_recording
 
@@ -97,15 +97,8 @@ async def test_what_a_person_needs_to_know_is_said(tmp_path: Path, capsys: pytes
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 2 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("mounting a small disk needs root: run the tests in a container")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with mounted(tmp_path / "disk", "size=2m") as folder:
+        yield folder
 
 
 async def test_a_full_disk_is_named_at_the_start(small_disk: Path) -> None:

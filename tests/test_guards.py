@@ -98,7 +98,7 @@ async def test_tasks_that_stay_are_named_and_cancelled() -> None:
 
 def test_a_test_that_fails_is_told_once(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> None:
     tests = pytester.mkpydir("tests")
-    for name in ("conftest.py", "guards.py"):
+    for name in ("conftest.py", "guards.py", "machine.py"):
         (tests / name).write_text((request.config.rootpath / "tests" / name).read_text())
     (tests / "test_sample.py").write_text(
         "import asyncio\n"
@@ -115,20 +115,23 @@ def test_skips_that_may_not_happen_fail(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     tests = pytester.mkpydir("tests")
-    for name in ("conftest.py", "guards.py"):
+    for name in ("conftest.py", "guards.py", "machine.py"):
         (tests / name).write_text((request.config.rootpath / "tests" / name).read_text())
     (tests / "test_sample.py").write_text(
         "import pytest\n"
+        "from tests.machine import skip_as_root_only\n"
         "def test_models(models_dir): pass\n"
         "@pytest.mark.browser\n"
         "def test_browser(): pytest.skip('no browser')\n"
+        "@pytest.mark.browser\n"
+        "def test_disk(): skip_as_root_only('only root may mount a disk')\n"
         "def test_other(): pytest.skip('not today')\n"
     )
     (pytester.path / "pyproject.toml").write_text((request.config.rootpath / "pyproject.toml").read_text())
     for name in ("CLEARCAST_MODELS_DIR", "CLEARCAST_REQUIRE"):
         monkeypatch.delenv(name, raising=False)
-    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(skipped=3)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(skipped=4)
     monkeypatch.setenv("CLEARCAST_REQUIRE", "models,browser")
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
-    result.assert_outcomes(skipped=1, failed=1, errors=1)
+    result.assert_outcomes(skipped=2, failed=1, errors=1)
     result.stdout.fnmatch_lines(["*CLEARCAST_REQUIRE names models*CLEARCAST_MODELS_DIR is not set*"])

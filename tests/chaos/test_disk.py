@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,32 +25,22 @@ from tests.chaos.scene import (
     until,
     whole_server,
 )
+from tests.disks import change, mounted
 from tests.rooms.sound import play
-
-
-def mount(folder: Path, size: str) -> None:
-    folder.mkdir(parents=True)
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a disk that can be filled: run the tests in a container")
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("this machine does not let root mount a small disk")
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """The whole data folder on a disk of 3 MB."""
-    mount(tmp_path / "data", "3m")
-    yield tmp_path / "data"
-    subprocess.run(["umount", "-l", tmp_path / "data"], check=True)
+    with mounted(tmp_path / "data", "size=3m") as disk:
+        yield disk
 
 
 @pytest.fixture
 def own_disk(tmp_path: Path) -> Iterator[Path]:
     """The folder of recordings on a disk of its own."""
-    mount(tmp_path / "data" / "recordings", "3m")
-    yield tmp_path / "data" / "recordings"
-    subprocess.run(["umount", "-l", tmp_path / "data" / "recordings"], check=True)
+    with mounted(tmp_path / "data" / "recordings", "size=3m") as disk:
+        yield disk
 
 
 def fill(disk: Path) -> None:
@@ -120,14 +108,14 @@ async def test_recordings_that_cannot_be_written_are_named_and_come_back(own_dis
     async with whole_server(tmp_path) as server:
         follower = await Follower.start(server)
         ear = await Ear.start(server)
-        subprocess.run(["mount", "-o", "remount,ro", own_disk], check=True)
+        change(own_disk, "ro")
         speaker = await Speaker.start(server)
         told = await follower.wait("degraded", stream=speaker.id, stage="recording")
         assert "read-only" in told["detail"]
         stream = await stream_of(server, speaker)
         assert (stream["state"], stream["recording"]["on"], stream["recording"]["id"]) == ("live", False, None)
         await ear.heard(0.5)
-        subprocess.run(["mount", "-o", "remount,rw", own_disk], check=True)
+        change(own_disk, "rw")
         await record(server, speaker)
         await ear.heard(1.5)
         await finished(server, own_disk, speaker)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from server.clock import PACKET, SAMPLE_RATE
 from tests.chaos.scene import Ear, Follower, Speaker, at_the_end, decibels, request, tone, whole_server
+from tests.disks import mounted
 from tests.rooms.sound import play
 
 SIZE, RESERVE = 12, 8
@@ -21,15 +21,8 @@ SIZE, RESERVE = 12, 8
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """The folder of recordings on a small disk of its own."""
-    folder = tmp_path / "data" / "recordings"
-    folder.mkdir(parents=True)
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a disk that can be filled: run the tests in a container")
-    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}m", "tmpfs", str(folder)]
-    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("this machine does not let root mount a small disk")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with mounted(tmp_path / "data" / "recordings", f"size={SIZE}m") as folder:
+        yield folder
 
 
 def leave(disk: Path, megabytes: float) -> None:

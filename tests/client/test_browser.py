@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tests.client.conftest import Relay
-from tests.conftest import LaunchChromium
+from tests.conftest import LaunchChromium, new_page
 from tests.rtc.peers import until
 from tests.wire import LossyWire
 
@@ -56,7 +56,7 @@ async def test_chromium_publishes_listens_and_gets_lost_packets_again(
     relay: Relay, launch_chromium: LaunchChromium
 ) -> None:
     browser = await launch_chromium()
-    page = await (await browser.new_context(permissions=["microphone"])).new_page()
+    page = await new_page(browser, permissions=["microphone"])
     await page.goto(f"{relay.url}/api/v1/me")
 
     assert await page.evaluate(CONNECT, ["whip", f"{relay.url}/whip/main"]) == 201
@@ -117,7 +117,7 @@ async def test_chromium_that_hides_its_addresses_publishes_and_listens(
 ) -> None:
     # A page that was granted a microphone is told the machine's addresses, and here every page would be.
     browser = await launch_chromium(without=["--use-fake-ui-for-media-stream"])
-    page = await (await browser.new_context()).new_page()
+    page = await new_page(browser)
     await page.goto(f"{relay.url}/api/v1/me")
     for kind in ("whip", "whep"):
         told = await page.evaluate(HIDDEN, [kind, f"{relay.url}/{kind}/main"])

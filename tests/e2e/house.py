@@ -21,7 +21,7 @@ from server.bench.local import LocalServer
 from server.client.demo import TALK, mix
 from server.client.media import read_blocks
 from server.clock import SAMPLE_RATE
-from tests.conftest import CHROMIUM_ARGS
+from tests.conftest import CHROMIUM_ARGS, PATIENCE_MS, new_page
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page
@@ -51,11 +51,9 @@ class House:
     async def visitor(self, browser: Browser | None = None, **settings: Any) -> Page:
         """A page of somebody new, with no address yet; its console is watched."""
         chosen = {"viewport": DESKTOP, "permissions": ["microphone", "clipboard-write"], "accept_downloads": True}
-        context = await (browser or self.browser).new_context(**(chosen | settings))
-        self.contexts.append(context)
-        context.set_default_timeout(45_000)
-        await context.add_init_script(KEEP_PEERS)
-        page = await context.new_page()
+        page = await new_page(browser or self.browser, **(chosen | settings))
+        self.contexts.append(page.context)
+        await page.context.add_init_script(KEEP_PEERS)
         page.on("console", self._heed)
         page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
         return page
@@ -122,7 +120,9 @@ async def browse(
     sound = [f"--use-file-for-fake-audio-capture={microphone}"] if microphone else []
     arguments = [one for one in CHROMIUM_ARGS if one not in set(without)]
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=[*arguments, *sound, *more])
+        browser = await playwright.chromium.launch(
+            executable_path=program, timeout=PATIENCE_MS, args=[*arguments, *sound, *more]
+        )
         try:
             yield browser
         finally:
@@ -181,7 +181,7 @@ async def open_listening(page: Page, url: str, channel: str = HOST) -> None:
     await page.get_by_role("button", name="Play", exact=True).click()
 
 
-async def hears(page: Page, seconds: float = 0.5, limit: float = 60) -> dict[str, float]:
+async def hears(page: Page, seconds: float = 0.5, limit: float = 120) -> dict[str, float]:
     """Wait until `seconds` of sound with something in it came since now; what came meanwhile, by statistic."""
     before = await page.evaluate("window.heardStats()")
     async with asyncio.timeout(limit):
@@ -193,7 +193,7 @@ async def hears(page: Page, seconds: float = 0.5, limit: float = 60) -> dict[str
             await asyncio.sleep(0.1)
 
 
-async def says(place: Locator, pattern: str, limit: float = 45) -> None:
+async def says(place: Locator, pattern: str, limit: float = 90) -> None:
     """Wait until the words there match."""
     from playwright.async_api import expect
 
@@ -223,15 +223,20 @@ def called(root: int, words: str) -> list[int]:
     return found
 
 
+def tell(processes: Iterable[int], what: signal.Signals) -> None:
+    """Send each of them a signal; some may be gone already."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, what)
+
+
 @contextlib.asynccontextmanager
 async def without_denoiser(server: int) -> AsyncIterator[None]:
     """Ends each denoise worker that a server starts, for as long as people need to see it: one is back in a second."""
 
     async def kill() -> None:
         while True:
-            for worker in called(server, "server.inference.worker"):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(worker, signal.SIGKILL)
+            tell(called(server, "server.inference.worker"), signal.SIGKILL)
             await asyncio.sleep(0.1)
 
     killing = asyncio.create_task(kill())

@@ -13,10 +13,10 @@ import pytest
 
 from server.bench.local import local_server
 from server.clock import SAMPLE_RATE
-from tests.conftest import LaunchChromium
+from tests.conftest import LaunchChromium, new_page
 from tests.e2e.house import KEEP_PEERS, go_live, hears, live_streams, open_listening, stop
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 LEFT, RIGHT = 500.0, 1500.0
 LISTEN = """async () => {
@@ -56,7 +56,7 @@ def write_stereo(path: Path) -> Path:
 
 async def levels(page: Any) -> list[list[float]]:
     """How loud both tones are on the left and on the right, dB, once anything is heard."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             found: list[list[float]] = [
                 [value if value is not None else -200.0 for value in side] for side in await page.evaluate(LISTEN)
@@ -70,8 +70,8 @@ async def test_left_and_right_arrive_left_and_right(launch_chromium: LaunchChrom
 
     microphone = write_stereo(tmp_path / "stereo.wav")
     async with local_server(tmp_path / "data", denoise="off") as server:
-        player = await (await launch_chromium(microphone=microphone)).new_page()
-        hearer = await (await launch_chromium()).new_page()
+        player = await new_page(await launch_chromium(microphone=microphone))
+        hearer = await new_page(await launch_chromium())
         await hearer.add_init_script(KEEP_PEERS)
         await player.goto(server.url)
         await player.get_by_test_id("music").click()

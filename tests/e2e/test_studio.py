@@ -37,7 +37,7 @@ async def test_a_friend_hears_the_talk_and_both_pages_say_so(house: House) -> No
         "was => document.querySelector('[data-testid=clock]').textContent > was", arg=at_first
     )
     await stop(talker)
-    await says(talker.get_by_test_id("ended"), r"You were live for 0:\d\d.*One person listened.*recording is kept")
+    await says(talker.get_by_test_id("ended"), r"You were live for \d:\d\d.*One person listened.*recording is kept")
     await says(friend.get_by_test_id("listen-notice"), "The stream has ended")
     await talker.get_by_test_id("to-recording").click()
     await says(talker.get_by_test_id("recording-title"), "^Bees and how they find home$")
@@ -103,7 +103,7 @@ async def test_the_strength_changes_while_live_by_mouse_and_keys_and_is_remember
     await talker.keyboard.press("Home")
     await talker.keyboard.press("ArrowRight")
     assert await live.get_attribute("aria-valuetext") == "5 %, gentle"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while await strength() != 0.05:
             await asyncio.sleep(0.05)
     await talker.get_by_test_id("denoise-live").click()
@@ -163,7 +163,7 @@ async def test_a_listener_who_closes_the_page_is_no_longer_counted(house: House)
     await hears(friend)
     await says(talker.get_by_test_id("listeners"), "^2 listening$")
     await friend.close(run_before_unload=True)
-    await says(talker.get_by_test_id("listeners"), "^1 listening$", limit=12)  # ICE would take half a minute
+    await says(talker.get_by_test_id("listeners"), "^1 listening$", limit=22)  # ICE would take half a minute
 
 
 async def test_go_live_pressed_while_the_title_is_still_being_typed_goes_live_with_it(house: House) -> None:

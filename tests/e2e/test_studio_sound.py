@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
 import pytest
 
 from server.bench.local import LocalServer, local_server
-from tests.conftest import LaunchChromium
-from tests.e2e.house import go_live
+from tests.conftest import LaunchChromium, new_page
+from tests.e2e.house import go_live, says
 
 pytestmark = [pytest.mark.timeout(300)]
 
@@ -32,17 +33,23 @@ async def test_a_talker_hears_the_difference_then_sees_it_on_air(
     models_dir: Path, clips_dir: Path, server: LocalServer, launch_chromium: LaunchChromium
 ) -> None:
     browser = await launch_chromium(microphone=clips_dir / "denoise" / "noisy_snr0.wav")
-    page = await (await browser.new_context(permissions=["microphone"])).new_page()
+    page = await new_page(browser, permissions=["microphone"])
     troubles: list[str] = []
     page.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: troubles.append(str(error)))
     await page.goto(server.url)
     words = page.get_by_test_id("check-words")
     assert await page.get_by_test_id("play-raw").is_disabled()
-    await page.get_by_test_id("sound-check").click()
-    await page.get_by_text(re.compile(r"Recording, \d s left")).wait_for()
-    await page.get_by_text("quieter between the words").wait_for(timeout=60_000)
-    found = re.search(r"Clean is (?:more than )?(\d+) dB quieter", await words.inner_text())
+    found = None
+    for _ in range(
+        8
+    ):  # five seconds of much talk have few pauses; a machine that others use may have no time, and says so
+        await page.get_by_test_id("sound-check").click()
+        await page.get_by_text(re.compile(r"Recording, \d s left")).wait_for()
+        await says(words, "quieter between the words|Play both|no time for a sound check")
+        found = re.search(r"Clean is (?:more than )?(\d+) dB quieter", await words.inner_text())
+        if found and int(found[1]) >= 10:
+            break
     assert found and int(found[1]) >= 10
     await page.get_by_test_id("strength").fill("15")
     await page.get_by_text(re.compile(r"Clean is [3-7] dB quieter")).wait_for()  # 6 at most, as it would be on air
@@ -51,19 +58,21 @@ async def test_a_talker_hears_the_difference_then_sees_it_on_air(
     for name in ("play-raw", "play-clean"):
         await page.get_by_test_id(name).click()
         await page.locator(f"[data-testid={name}][aria-label^=Pause]").wait_for()
-    assert (await page.get_by_test_id("play-raw").get_attribute("aria-label") or "").startswith("Play")
+    await page.locator("[data-testid=play-raw][aria-label^=Play]").wait_for()
 
     await go_live(page, server.url)
     assert not await words.is_visible()
     taken = page.get_by_test_id("taken-out")
-    await page.get_by_text("dB of noise taken out").wait_for(timeout=60_000)
-    assert re.fullmatch(r"−\d+ dB|silent", await page.get_by_test_id("level-in").inner_text())
-    await page.wait_for_timeout(3000)
-    came, went = [await page.evaluate(INK, f".lanes canvas:nth-of-type({number})") for number in (1, 2)]
-    assert came > went - LINE > 0
+    await page.get_by_text("dB of noise taken out").wait_for()
+    await says(page.get_by_test_id("level-in"), r"^(−\d+ dB|silent)$")
+    async with asyncio.timeout(90):  # more and more of the pictures is painted
+        came = went = 0.0
+        while not came > went - LINE > 0:
+            await page.wait_for_timeout(500)
+            came, went = [await page.evaluate(INK, f".lanes canvas:nth-of-type({number})") for number in (1, 2)]
     await page.get_by_test_id("denoise-live").click()
     await page.get_by_text("The noise stays in").wait_for()
-    assert await page.get_by_test_id("denoise-live").get_attribute("aria-checked") == "false"
+    await page.locator("[data-testid=denoise-live][aria-checked=false]").wait_for()
     stream = (await server.get("/api/v1/streams?state=live"))["items"][0]
     assert stream["denoise"]["mode"] == "bypassed"
     assert await taken.inner_text() == "The noise stays in"
@@ -72,7 +81,7 @@ async def test_a_talker_hears_the_difference_then_sees_it_on_air(
 
 async def test_without_a_denoiser_the_check_says_why_it_cannot(tmp_path: Path, launch_chromium: LaunchChromium) -> None:
     async with local_server(tmp_path / "data", denoise="off") as server:
-        page = await (await launch_chromium()).new_page()
+        page = await new_page(await launch_chromium())
         await page.goto(server.url)
         await page.get_by_text("Noise removal is off on this server").wait_for()
         assert await page.get_by_test_id("sound-check").is_disabled()

@@ -14,7 +14,7 @@ import pytest
 
 from server.bench.latency import hops
 from server.bench.local import LocalServer
-from tests.conftest import LaunchChromium
+from tests.conftest import LaunchChromium, new_page
 from tests.e2e.house import KEEP_PEERS, go_live, hears, live_streams, open_listening, stop
 from tests.e2e.quality import Quality, measure, passes, read_mono
 
@@ -39,8 +39,8 @@ def clips(clips_dir: Path) -> tuple[Path, np.ndarray, np.ndarray]:
 
 async def talk(server: LocalServer, launch: LaunchChromium, noisy: Path, folder: Path) -> dict[str, Any]:
     """One broadcast: a browser talks, a browser and the command line listen."""
-    talker = await (await launch(microphone=noisy)).new_page()
-    hearer = await (await launch()).new_page()
+    talker = await new_page(await launch(microphone=noisy))
+    hearer = await new_page(await launch())
     await hearer.add_init_script(KEEP_PEERS)
     heard = folder / "heard.wav"
     async with aiohttp.ClientSession(server.url) as session:

@@ -7,7 +7,6 @@ import http.server
 import io
 import os
 import stat
-import subprocess
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import pytest
 from server.errors import DiskFull, ModelCorrupt, ModelMissing
 from server.inference import models
 from server.inference.models import MODELS, ModelSpec, find_model, find_models, model_spec, pull
+from tests.disks import mounted
 from tests.inference.helpers import install, offline
 
 NAME = "DeepFilterNet3"
@@ -274,19 +274,10 @@ def test_a_caller_may_stop_and_go_on_later(publisher: Publisher, tmp_path: Path)
 
 
 def test_a_full_disk_is_said_plainly(publisher: Publisher, tmp_path: Path) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(small)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("only root may mount a tmpfs")
-    try:
+    with mounted(tmp_path / "small", "size=128k") as small:
         publisher.files[f"/{NAME}.zip"] = packed(NAME)
         with pytest.raises(DiskFull, match="no room left"):
             pull(NAME, folder=small, spec=publisher.spec())
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
 
 
 def test_a_folder_that_cannot_be_made_is_said_plainly(publisher: Publisher, tmp_path: Path) -> None:

@@ -13,8 +13,11 @@ from server.config import Settings, load_settings
 from server.inference.caption_lane import CaptionService
 from server.rooms.host import MediaHost
 from server.rooms.messages import CaptionOutput, ListenGrant, MediaEvent, PeerAnswer, PublishGrant, StreamInfo
+from server.rooms.recorder import BACKLOG
 from tests.fakes import FakeListener, FakePeers, FakePublisher, ManualClock, ScriptedDenoise
 from tests.rooms.sound import decode, tone
+
+PATIENCE_S = 60.0
 
 Source = Callable[[int], Samples]
 """The 960 samples that begin at an index of what the publisher says."""
@@ -74,8 +77,19 @@ class Studio:
             self.host.tick(self.clock.advance(HOP))
             if tick % 20 == 0:
                 await self.host.settle()
+                await self.disk_follows()
         await self.host.settle()
         await asyncio.sleep(0)  # what was to be called soon was called
+
+    async def disk_follows(self) -> None:
+        """The disk knows nothing of our time: let it not fall so far behind that a recording ends for it."""
+        for stream in self.host._streams.values():
+            recorder = stream._audio.recorder if stream._audio is not None else None
+            patience = asyncio.get_running_loop().time() + PATIENCE_S
+            while recorder is not None and recorder.waiting() > BACKLOG // 4 and recorder._job is not None:
+                if asyncio.get_running_loop().time() > patience:
+                    break
+                await asyncio.sleep(0.001)
 
     async def stall(self, seconds: float, source: Source = tone) -> None:
         """The server stands still; what the publisher says meanwhile is read after it, and then time is made up for."""

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +19,7 @@ from server.rooms.disk import MB, DiskWatch
 from server.rooms.eventlog import EventLog
 from server.rooms.files import RecordingPlan
 from server.rooms.recorder import BACKLOG, Recorder
+from tests.disks import mounted
 from tests.fakes import ManualClock
 from tests.rooms.sound import level, play, tone, until
 
@@ -76,15 +76,8 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system with room for a quarter of a megabyte."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a file system that can be filled")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], check=False)
-    if mounted.returncode != 0:
-        pytest.skip("this machine does not let root mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with mounted(tmp_path / "disk", "size=256k") as folder:
+        yield folder
 
 
 async def test_the_file_plays_what_was_recorded_at_its_time(desk: Desk) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +17,7 @@ from server.audio.frame import Samples
 from server.audio.ogg import scan
 from server.clock import PACKET, SAMPLE_RATE
 from server.rooms.messages import DenoiseMode, StreamChange, StreamState
+from tests.disks import mounted
 from tests.rooms.sound import level, play, tone, until
 from tests.rooms.studio import Studio, heard
 
@@ -171,14 +171,8 @@ async def test_everybody_is_told_of_the_end_when_the_file_is_whole(studio: Studi
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a file system that can be filled")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", folder], check=False).returncode != 0:
-        pytest.skip("this machine does not let root mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with mounted(tmp_path / "disk", "size=128k") as folder:
+        yield folder
 
 
 async def test_when_the_disk_is_full_the_stream_goes_on(small_disk: Path) -> None:
