@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 import pytest
@@ -16,6 +17,20 @@ ROOT_ONLY = "needs root"
 def skip_as_root_only(why: str) -> NoReturn:
     """Skip the test, whatever else is required."""
     pytest.skip(f"{ROOT_ONLY}: {why}")
+
+
+async def once_in(tries: int, attempt: Callable[[int], Awaitable[None]]) -> None:
+    """`attempt(number)`, again until it does not fail: for what is promised of a machine that others leave alone.
+
+    The last failure is raised.
+    """
+    for number in range(tries):
+        try:
+            return await attempt(number)
+        except (AssertionError, TimeoutError):
+            if number == tries - 1:
+                raise
+    return None
 
 
 class Stalls:

@@ -152,6 +152,8 @@ class Ear:
     def __init__(self) -> None:
         self.packets: list[RtpAudio] = []
         self.listening: Listening
+        self._decoder = OpusDecoder(1)
+        self._decoded: list[Samples] = []
         self.stalls = Stalls()
 
     @classmethod
@@ -168,9 +170,14 @@ class Ear:
 
     def sound(self, last_s: float | None = None) -> Samples:
         """What all packets, or those of the last seconds, decode to."""
-        decoder = OpusDecoder(1)
-        decoded = [decoder.decode(packet.payload, PACKET) for packet in self.packets]
-        return np.concatenate(decoded if last_s is None else decoded[-round(last_s * 50) :])
+        for packet in self.packets[len(self._decoded) :]:
+            self._decoded.append(self._decoder.decode(packet.payload, PACKET))
+        return np.concatenate(self._decoded if last_s is None else self._decoded[-round(last_s * 50) :])
+
+    def quietest(self) -> float:
+        """Level of the quietest tenth of the last half second, dBFS: a busy machine may have made the rest late."""
+        last = self.sound(0.5)
+        return min(decibels(last[at : at + 4800]) for at in range(0, len(last) - 4799, 4800))
 
     def missing(self) -> int:
         """Packets between the first and the last that never came."""

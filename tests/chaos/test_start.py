@@ -60,7 +60,7 @@ async def assert_rnnoise_takes_over(server: LocalServer, *words: str) -> None:
     ear = await Ear.start(server)
     speaker = await Speaker.start(server, sound=noise(), record=False)
     await ear.heard(1.0)
-    await until(lambda: decibels(ear.sound(0.5)) < decibels(noise()) - 15, 60)
+    await until(lambda: ear.quietest() < decibels(noise()) - 15, 60)
     denoise = (await server.get(f"/api/v1/streams/{speaker.id}"))["denoise"]
     assert (denoise["state"], denoise["engine"], denoise["detail"]) == ("ok", "RNNoise", detail)
     await speaker.stop()
