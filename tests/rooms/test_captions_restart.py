@@ -17,7 +17,7 @@ from server.rooms.captioning import SAVE_AFTER
 from server.rooms.messages import CaptionEdit, CaptionTold, SpeakerMerge, SpeakerRename
 from server.speech.processor import SpeakerTurn
 from tests.rooms.hearing import Hearing, Line, ScriptedCaptions, finals, log_lines, texts, told, voice
-from tests.rooms.test_restart import Runs, end, settled
+from tests.rooms.runs import Runs, end, settled
 
 S = SAMPLE_RATE
 BEFORE = [Line(0.5, "Good morning everybody."), Line(3.0, "And to you.", "S2")]

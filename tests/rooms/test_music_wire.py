@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from server.audio.ogg import read_packets
 from server.clock import SAMPLE_RATE
 from server.rooms.messages import DenoiseMode, PublishGrant
-from tests.rooms.test_wire import Station
+from tests.rooms.station import Station
 from tests.rtc.peers import Talker, until
 from tests.wire import LossyWire
 
 TOC = {480: 0xF4, 960: 0xFC, 2880: 0xFF}
-
-
-@pytest.fixture
-async def station(tmp_path: Path) -> AsyncIterator[Station]:
-    station = Station(tmp_path, denoise="off")
-    await station.host.start()
-    yield station
-    await station.close()
 
 
 def packet(number: int, duration: int) -> bytes:

@@ -19,11 +19,11 @@ from server.rooms.messages import CaptionTold, DenoiseMode, OffRecordTold, Strea
 from server.rooms.off_record import REMEMBERED, OffRecord
 from server.speech.processor import Watermark, Word
 from server.speech.transcriber import Gap, Interim
+from tests.rooms.band import Band
 from tests.rooms.hearing import Line, ScriptedCaptions, ended_log, log_lines, texts, told, voice
+from tests.rooms.runs import Runs
 from tests.rooms.sound import level, play
 from tests.rooms.studio import Studio, heard
-from tests.rooms.test_music import Band
-from tests.rooms.test_restart import Runs
 
 S = SAMPLE_RATE
 OFF, ON = StreamChange(off_record=True), StreamChange(off_record=False)
@@ -171,41 +171,33 @@ async def test_a_publisher_who_comes_back_is_still_off_the_record(studio: Studio
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
-async def test_after_a_restart_it_is_still_off_the_record(tmp_path: Path, how: str) -> None:
-    runs = Runs(tmp_path)
-    try:
-        await runs.now.publish(record=True)
-        await runs.run(2)
-        await say(runs.now, OFF)
-        await (runs.stop() if how == "stop" else runs.kill())
-        (waiting,) = await runs.begin(2)
-        assert waiting.captions.off_record
-        await runs.now.publish()
-        await runs.run(2)
-        assert runs.now.live().captions.off_record
-        await say(runs.now, ON)
-        await runs.run(2)
-        await end(runs.now)
-        assert spoken(play(runs.now.folder() / "clean.opus")) == [True] * 2 + [False] * 4 + [True] * 2
-        gaps = [line for line in log_lines(runs.now.folder()) if line.get("kind") == "off the record"]
-        assert [(round(gap["at"] / S), round(gap["end"] / S)) for gap in gaps] == [(2, 6)]
-    finally:
-        await runs.close()
+async def test_after_a_restart_it_is_still_off_the_record(runs: Runs, how: str) -> None:
+    await runs.now.publish(record=True)
+    await runs.run(2)
+    await say(runs.now, OFF)
+    await (runs.stop() if how == "stop" else runs.kill())
+    (waiting,) = await runs.begin(2)
+    assert waiting.captions.off_record
+    await runs.now.publish()
+    await runs.run(2)
+    assert runs.now.live().captions.off_record
+    await say(runs.now, ON)
+    await runs.run(2)
+    await end(runs.now)
+    assert spoken(play(runs.now.folder() / "clean.opus")) == [True] * 2 + [False] * 4 + [True] * 2
+    gaps = [line for line in log_lines(runs.now.folder()) if line.get("kind") == "off the record"]
+    assert [(round(gap["at"] / S), round(gap["end"] / S)) for gap in gaps] == [(2, 6)]
 
 
-async def test_who_goes_off_the_record_while_the_server_waits_for_them_stays_so(tmp_path: Path) -> None:
-    runs = Runs(tmp_path)
-    try:
-        await runs.now.publish(record=True)
-        await runs.run(1)
-        await runs.stop()
-        await runs.begin(1)
-        await say(runs.now, OFF)
-        await runs.kill()
-        (waiting,) = await runs.begin(1)
-        assert waiting.captions.off_record
-    finally:
-        await runs.close()
+async def test_who_goes_off_the_record_while_the_server_waits_for_them_stays_so(runs: Runs) -> None:
+    await runs.now.publish(record=True)
+    await runs.run(1)
+    await runs.stop()
+    await runs.begin(1)
+    await say(runs.now, OFF)
+    await runs.kill()
+    (waiting,) = await runs.begin(1)
+    assert waiting.captions.off_record
 
 
 async def test_music_can_be_off_the_record_too(studio: Studio) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,13 +14,6 @@ from server.rooms.messages import DenoiseMode, PeerAnswer, StreamState
 from server.rooms.resume import TOKENS, ResumeTokens
 from tests.rooms.sound import level, tone
 from tests.rooms.studio import Studio, heard
-
-
-@pytest.fixture
-async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
-    studio = Studio(tmp_path, reconnect_s=5)
-    yield studio
-    await studio.host.close()
 
 
 def states(studio: Studio) -> list[StreamState]:
