@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
 
 from server.errors import NotFound
@@ -102,8 +102,7 @@ class CaptionDesk:
         after = None
         while cues := await self._store.captions.cues(stream_id, version, after):
             yield "".join(
-                webvtt.cue(cue.number, cue.start, cue.end, [names.get(label, "") for label in cue.speakers], cue.text)
-                for cue in cues
+                webvtt.cue(cue.number, cue.start, cue.end, _named(cue.speakers, names), cue.text) for cue in cues
             )
             after = cues[-1]
 
@@ -230,3 +229,8 @@ class CaptionDesk:
     def _is_live(self, stream_id: str, version: CaptionVersion | None) -> bool:
         """Whether the media host still holds what is to be read or changed."""
         return version is not CaptionVersion.FINAL and self._media.stream(stream_id) is not None
+
+
+def _named(labels: Sequence[str], names: Mapping[str, str]) -> list[str]:
+    """Who speaks, each once: labels that were merged are one person."""
+    return list(dict.fromkeys(names[label] for label in labels if label in names))

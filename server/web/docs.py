@@ -29,6 +29,17 @@ NOTES = {
         "    curl -i -H 'Content-Type: application/sdp' --data-binary @offer.sdp \\",
         "         'http://localhost:8080/whip/studio?title=Bees&record=false'",
     ],
+    "captions": [
+        "",
+        "Captions name labels of speakers; who a label is stands in `speakers`, and a name changes past captions too.",
+        "409 `speaker-name-taken` has the `label` of the speaker who has the name: it may be the same person, to be",
+        "merged. A person's edit is never overwritten by a machine. Changes reach everybody as events.",
+        "Of a stream that was not recorded nothing is kept after its end; captions are deleted with their recording.",
+        "",
+        "Server-sent events are those of the topic `captions:<id>` below, one for one, with the whole event as `data`:",
+        "",
+        "    curl -N 'http://localhost:8080/api/v1/streams/<id>/captions/events'",
+    ],
 }
 """What follows the table of a tag."""
 
@@ -122,9 +133,22 @@ def _event_lines() -> list[str]:
         "| `stream:<id>` | `{stream: StreamOut}` | the same, of that stream, and `levels` `{at, step, in, out}` |",
         "| `recordings` | `{items: [RecordingOut]}`, the newest 20 | "
         "`recording_ready` `recording_updated` `recording_removed` (RecordingOut) |",
-        "| `system` | `{denoise: DenoiseOut}` | `degraded` `recovered` `{stage, detail, denoise}` |",
+        "| `system` | `{denoise: DenoiseOut, captions: CaptionsOut}` | "
+        "`degraded` `recovered` `{stage, detail, denoise, captions}` |",
+        "| `captions:<stream id>` | `{stream, state: {state, detail}, off_record, language, speakers: [SpeakerOut], "
+        "captions: [CaptionOut], position}`, the last 50 | `caption` `{kind, caption: CaptionOut}`, "
+        "`speakers` `{speakers: [SpeakerOut]}`, `speaking` `{speakers: [label], at}`, `off_record` `{on, at}`, "
+        "`captions_state` `{state, detail}` |",
+        "| `jobs` | `{items: [JobOut]}`, the newest 20 | `job_progress` `job_completed` (JobOut) |",
         "",
-        "`stage` is `denoise`, `recording`, which has stopped, or `disk`, which has little room left for it.",
+        "`stage` is `denoise`, `captions`, `recording`, which has stopped, or `disk`, which has little room left for",
+        "it.",
+        "",
+        "The `kind` of a caption is `interim`, `final` or `revision` (another speaker, or a change by a person). The",
+        "first `committed` words of an interim one stay as they are; one without words is withdrawn. Of two versions",
+        "of a caption the one with the higher `rev` counts. `speaking` says who speaks before there is text: `?` while",
+        "nobody knows who it is, nobody at all in silence. What is hidden comes without text and words. Interim",
+        "captions and `speaking` pass, as `levels` do.",
         "",
         "`levels` says five times a second how loud a live stream came in and went out: RMS in dBFS of steps of `step`",
         "samples, the first of which begins at sample `at` of the stream (48 kHz). It passes: it is not numbered (it",

@@ -24,7 +24,7 @@ async def ready(http: aiohttp.ClientSession) -> tuple[int, dict[str, Any]]:
 async def test_readiness_looks_at_every_component(http: aiohttp.ClientSession, server: Server) -> None:
     status, body = await ready(http)
     assert (status, body["status"]) == (200, "ok")
-    assert set(body["components"]) == {"models", "inference", "disk", "database"}
+    assert set(body["components"]) == {"models", "inference", "captions", "disk", "database"}
     assert "MB free" in body["components"]["disk"]["detail"]
 
 

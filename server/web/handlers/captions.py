@@ -80,8 +80,8 @@ async def read_webvtt(call: Call) -> web.StreamResponse:
     parts = desk.webvtt(stream_id, version)
     first = await anext(parts)  # what goes wrong does so before the answer begins
     await response.prepare(call.request)
-    await response.write(first.encode())
     if call.request.method != "HEAD":
+        await response.write(first.encode())
         async for part in parts:
             await response.write(part.encode())
     await response.write_eof()

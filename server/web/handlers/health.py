@@ -57,9 +57,16 @@ async def examine(services: Services) -> dict[str, schemas.Component]:
     return {
         "models": schemas.Component(state="degraded" if missing else worker, detail=detail),
         "inference": schemas.Component(state=worker, detail=status.detail),
+        "captions": _captions(services),
         "disk": await _disk(services),
         "database": await _database(services),
     }
+
+
+def _captions(services: Services) -> schemas.Component:
+    status = services.captions.status
+    models = " and ".join(name for name in (status.recogniser, status.diarizer) if name is not None)
+    return schemas.Component(state={"ready": "ok"}.get(status.state, status.state), detail=status.detail or models)
 
 
 async def _disk(services: Services) -> schemas.Component:
