@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from server.inference.caption_lane import CaptionOptions, Ear, LaneMemory, OnItems
 from server.inference.captioning.items import from_plain
@@ -29,7 +29,7 @@ class _Connection(asyncio.Protocol):
         self.full = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's is none by name
         transport.set_write_buffer_limits(high=ROOM)
         self.transport = transport
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from server.audio.frame import AudioFrame
 from server.errors import ClearcastError
@@ -41,7 +41,7 @@ class Peer(asyncio.Protocol):
         self._lanes: set[int] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's is none by name
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
