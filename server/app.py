@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import socket
 import ssl
@@ -323,6 +324,7 @@ async def _talk_elsewhere(url: str, snr: float, stop: asyncio.Event) -> int:
 
 async def _serve(server: Server, stop: asyncio.Event) -> int:
     await server.start()
+    gc.freeze()  # what is there stays: to look through it all each time would hold the event loop for 60 ms and more
     await asyncio.to_thread(greet, server)
     await stop.wait()
     say("Closing; streams and recordings go on when the server is back within five minutes …")

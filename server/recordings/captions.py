@@ -146,8 +146,8 @@ class CaptionDesk:
         """Correct or hide a final caption. Raises NotFound, InvalidRequest, Conflict."""
         text = None if text is None else clean_text(text)
         labels = None if speakers is None else list(dict.fromkeys(speakers))
-        if self._is_live(stream_id, version):
-            known = await self._known(stream_id, number)
+        known = await self._known(stream_id, number) if self._is_live(stream_id, version) else None
+        if self._is_live(stream_id, version):  # it may have ended meanwhile
             answer = await self._media.change_captions(stream_id, CaptionEdit(number, text, labels, hidden, known))
             if answer.caption is None:
                 raise NotFound("There is no such caption, or it is still being said.", code="unknown-caption")

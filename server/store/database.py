@@ -136,12 +136,12 @@ async def _migrate(url: str) -> None:
         await engine.dispose()
 
 
-def upgrade(connection: Connection) -> None:
-    """Run every missing migration on `connection`."""
+def upgrade(connection: Connection, version: str = "head") -> None:
+    """Run every missing migration on `connection`, up to a version."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, version)

@@ -12,11 +12,11 @@ from server.web import caption_schemas as schemas
 
 def caption(item: CaptionInfo, *, owned: bool) -> schemas.CaptionOut:
     """A caption; others than the stream's owner see of a hidden one only that it is hidden."""
-    return schemas.CaptionOut(**asdict(item if owned else item.public()))
+    return schemas.CaptionOut.model_validate(item if owned else item.public(), from_attributes=True)
 
 
 def speaker(item: SpeakerInfo) -> schemas.SpeakerOut:
-    return schemas.SpeakerOut(**asdict(item))
+    return schemas.SpeakerOut.model_validate(item, from_attributes=True)
 
 
 def speakers(items: list[SpeakerInfo]) -> schemas.SpeakerList:

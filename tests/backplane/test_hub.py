@@ -150,3 +150,13 @@ async def test_passing_events_are_for_those_who_are_there_and_keep_up(hub: Event
     await hub.subscribe(late, "stream:x", Position(snapshot["epoch"], 1))
     assert [item["type"] for item in await read(late, 1)] == ["listeners"]
     assert not late._queue
+
+
+async def test_whoever_has_finished_gets_what_waits_and_nothing_more(hub: EventHub) -> None:
+    reader = Subscriber()
+    await hub.subscribe(reader, "streams")
+    hub.publish("streams", "last", {})
+    reader.finish()
+    hub.publish("streams", "too late", {})
+    assert [item["type"] for item in await read(reader, 3)] == ["snapshot", "last"]
+    assert not reader.lagging

@@ -12,12 +12,15 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from server.errors import Conflict, InvalidRequest, NotFound, SettingsError, Unavailable
-from server.store.database import create_engine, database_url, migrate
+from server.store.captions import CaptionBatch
+from server.store.database import create_engine, database_url, migrate, upgrade
 from server.store.folder import prepare_folders
 from server.store.ids import SLUG, is_id, new_id, slugify
 from server.store.schema import Base
 from server.store.store import Store
-from tests.store.rows import NOW, channel, recording, stream
+from tests.store.rows import NOW, caption, channel, recording, stream
+
+AT = {"now": "2026-11-03 12:00:00.000000"}
 
 
 async def test_migrations_build_what_the_models_say(tmp_path: Path) -> None:
@@ -34,6 +37,24 @@ async def test_migrations_build_what_the_models_say(tmp_path: Path) -> None:
         constraints = (await connection.execute(text("select sql from sqlite_master where name = 'streams'"))).scalar()
     await engine.dispose()
     assert "ON DELETE CASCADE" in str(constraints)
+
+
+async def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    url = database_url(None, tmp_path)
+    engine = create_engine(url)
+    async with engine.connect() as connection:
+        await connection.run_sync(upgrade, "0001")
+        await connection.execute(text("insert into channels values ('c', 'anna', 'Anna', 'Anna', 'local', :now)"), AT)
+        of_stream = "('s', 'c', 'local', 'Anna', 'Talk', 'ended', :now, :now, 'left', 480, 1, 'active', null, 1)"
+        await connection.execute(text(f"insert into streams values {of_stream}"), AT)
+        await connection.commit()
+    await engine.dispose()
+    store = Store(url)
+    await store.open()
+    kept = await store.stream("s")
+    assert (kept.title, kept.length, kept.language) == ("Talk", 480, None)
+    assert await store.captions.save(CaptionBatch({"s": [caption(1)]})) == set()
+    await store.close()
 
 
 async def test_opening_twice_changes_nothing(tmp_path: Path) -> None:
