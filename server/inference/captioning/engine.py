@@ -14,7 +14,7 @@ from server.inference.captioning.desk import Desk
 from server.inference.captioning.heard_stream import HeardStream
 from server.inference.captioning.models import Models
 from server.inference.captioning.speaker_stream import SpeakerStream
-from server.log import get_logger
+from server.speech.heard import Heard
 from server.speech.processor import Request
 from server.speech.schedule import Pace
 from server.speech.transcriber import Resume, TranscriberSettings
@@ -25,10 +25,11 @@ MOST_STREAMS = 256
 EVERYTHING = 1 << 62
 """A sample that no audio reaches."""
 
+MOST_SPEAKERS = 16
+"""Streams that the diarizer hears at once."""
+
 Key = tuple[int, int]
 """Connection and lane."""
-
-log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,12 @@ class Engine:
                 spent=self._spent,
             )
         self._voice = Desk[Key]("voice", models.voice, self._words_answered, now)
-        self._speakers = Desk[Key]("speakers", self._hear_speakers, self._speakers_answered, now)
+        self._speakers = Desk[Key]("speakers", self._hear_speakers, self._speakers_answered, now, most=MOST_SPEAKERS)
+
+    @property
+    def hears(self) -> dict[Ear, bool]:
+        """Whether there is a model for each ear."""
+        return {Ear.WORDS: self._transcribe is not None, Ear.SPEAKERS: self._models.diarizer is not None}
 
     @property
     def busy(self) -> int:
@@ -191,11 +197,17 @@ class Engine:
 
     def _hear_speakers(self, requests: Sequence[Request]) -> list[Any]:
         """In the diarizer's thread."""
-        answers: list[Any] = []
+        assert self._models.diarizer is not None
+        pushed: list[tuple[Any, Heard | None]] = []
+        places: list[int | None] = []
         for request in requests:
             stream = self._streams.get((int(request.options["line"] or 0), int(request.options["lane"] or 0)))
-            answers.append(stream.speakers.work(request) if stream is not None and stream.speakers is not None else [])
-        return answers
+            gone = stream is None or stream.speakers is None
+            places.append(None if gone else len(pushed))
+            if stream is not None and stream.speakers is not None:
+                pushed.append(stream.speakers.prepare(request))
+        said = self._models.diarizer.hear(pushed)
+        return [[] if place is None else said[place] for place in places]
 
     def _speakers_answered(self, key: Key, request: Request, value: Any) -> None:
         stream = self._streams.get(key)

@@ -88,6 +88,7 @@ class WorkerCaptionLane:
         self._voices: Any = known.get("voices")
         self._reached = start
         self._turns_reached = self._turns_floor = start
+        self._heard_to = start
         self._anew = False
         self._shown = False
         self._speaking = False
@@ -103,8 +104,9 @@ class WorkerCaptionLane:
 
     @property
     def backlog(self) -> int:
-        tape = self._tapes[Ear.WORDS]
-        return max(0, tape.end - max(self._reached, tape.start)) if len(tape) else 0
+        tapes = self._tapes.values() if self.file else [self._tapes[Ear.WORDS]]
+        decided = self._heard_to if self.file else self._reached
+        return max(0, *(tape.end - max(decided, tape.begun) for tape in tapes))
 
     @property
     def memory(self) -> LaneMemory:
@@ -117,8 +119,9 @@ class WorkerCaptionLane:
         )
 
     @property
-    def live(self) -> bool:
-        return self.options.urgency is Urgency.LIVE
+    def file(self) -> bool:
+        """Whether it can be heard again from its beginning: then nothing is kept."""
+        return self.options.urgency is Urgency.FILE
 
     # ---- from the stream
 
@@ -127,10 +130,10 @@ class WorkerCaptionLane:
         if self._over or self._finishing or not self._heard[ear]:
             return
         tape = self._tapes[ear]
-        if not self.live and len(tape) >= TAPE_S * SAMPLE_RATE:
+        if self.file and tape.unsent >= TAPE_S * SAMPLE_RATE:
             raise Unavailable("The file comes faster than it can be heard.", code="captions-behind")
         tape.append(frame)
-        if self.live:
+        if not self.file:
             self._shorten(ear, tape)
         if tape.unsent >= PIECE:
             self.pump()
@@ -168,6 +171,8 @@ class WorkerCaptionLane:
                 frame = tape.take(MOST)
                 values = {"ear": ear.value, "start": frame.start, "decided": self._reached}
                 self._line.send("audio", self.number, values, frame.samples)
+            if self.file:  # a file can be read again
+                tape.forget(tape.sent)
         sent = not any(tape.unsent for tape in self._tapes.values())
         if self._finishing and sent and not self._finish_sent and self._line.writable:
             self._finish_sent = True
@@ -179,6 +184,7 @@ class WorkerCaptionLane:
         """What the worker says; audio before `words` and `speakers` it does not need again."""
         if self._over:
             return
+        self._heard_to = min(words, speakers)
         told = [kept for item in items for kept in self._kept(item)]
         self._tapes[Ear.WORDS].forget(words)
         self._tapes[Ear.SPEAKERS].forget(speakers - CONTEXT)

@@ -10,7 +10,7 @@ from typing import Any, cast
 from server.inference.caption_lane import CaptionOptions, Ear, LaneMemory, OnItems
 from server.inference.captioning.items import from_plain
 from server.inference.captioning.lane import WorkerCaptionLane
-from server.inference.captioning.wire import BadFrame, Frame, FrameReader, encode
+from server.inference.captioning.wire import Frame, FrameReader, encode
 from server.log import get_logger
 
 ROOM = 4 << 20
@@ -43,8 +43,8 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for frame in self._reader.feed(data):
-                self._lines.take(frame)
-        except (BadFrame, KeyError, TypeError) as error:
+                self._lines.take(self, frame)
+        except (KeyError, TypeError, ValueError) as error:
             log.error("the caption worker says what nobody understands", reason=str(error))
             self.abort()
 
@@ -60,14 +60,15 @@ class _Connection(asyncio.Protocol):
 class Lines:
     """For one event loop. Lanes stay when a connection goes; `connect` gives them the next one."""
 
-    def __init__(self, on_lost: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, on_lost: Callable[[str], None] = lambda reason: None) -> None:
+        """`on_lost` is told why, when the connection or the lane on it is no more."""
         self._on_lost = on_lost
         self._lanes: dict[int, WorkerCaptionLane] = {}
         self._numbers = 0
         self._connection: _Connection | None = None
         self._heard: Mapping[Ear, bool] | None = None
-        self.refusals = 0
-        """Lanes that the worker did not take."""
+        self.ready = asyncio.Event()
+        """Set while a worker with its models is at the other end."""
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -83,7 +84,7 @@ class Lines:
     @property
     def backlog(self) -> int:
         """Undecided audio of the live lane that waits longest, samples."""
-        return max((lane.backlog for lane in self._lanes.values() if lane.live), default=0)
+        return max((lane.backlog for lane in self._lanes.values() if not lane.file), default=0)
 
     def open(
         self, options: CaptionOptions, start: int, on_items: OnItems, memory: LaneMemory | None
@@ -103,18 +104,12 @@ class Lines:
         if self._lanes.pop(lane, None) is not None and self.connected:
             self.send("close", lane, {})
 
-    async def connect(self, ours: socket.socket, heard: Mapping[Ear, bool]) -> None:
-        """A worker with its models is at the other end of the socket; `heard` says who hears. All lanes begin again."""
+    async def connect(self, ours: socket.socket) -> None:
+        """A worker is at the other end of the socket; when it says who hears, all lanes begin again."""
         self.cut()
         self._heard = None
         self._connection = connection = _Connection(self)
         await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=ours)
-        if self._connection is not connection:
-            return
-        self._heard = heard
-        for lane in list(self._lanes.values()):
-            self.send("open", lane.number, lane.opens(heard))
-        self.pump()
 
     def cut(self) -> None:
         """The worker is gone, or is to be."""
@@ -122,8 +117,12 @@ class Lines:
             self._connection.abort()
 
     def close(self) -> None:
+        """For good; nobody is told."""
         self._lanes.clear()
-        self.cut()
+        connection, self._connection, self._heard = self._connection, None, None
+        self.ready.clear()
+        if connection is not None:
+            connection.abort()
 
     # ---- from the connection
 
@@ -132,20 +131,33 @@ class Lines:
         if connection is not self._connection:
             return
         self._connection = self._heard = None
+        self.ready.clear()
         for lane in list(self._lanes.values()):
             lane.lost()
-        self._on_lost()
+        self._on_lost("The caption worker has stopped.")
 
-    def take(self, frame: Frame) -> None:
-        """What the worker says. Raises BadFrame, KeyError or TypeError for what means nothing."""
+    def take(self, connection: _Connection, frame: Frame) -> None:
+        """What the worker says. Raises BadFrame, KeyError, TypeError or ValueError for what means nothing."""
+        if connection is not self._connection:
+            return
+        if frame.kind == "hello":
+            self._begin({Ear(ear): bool(heard) for ear, heard in frame.values["hears"].items()})
+            return
         lane = self._lanes.get(frame.values["lane"])
         if frame.kind == "said" and lane is not None:
             items = [from_plain(values) for values in frame.values["items"]]
             lane.said(items, int(frame.values["words"]), int(frame.values["speakers"]))
         elif frame.kind == "refused" and lane is not None:
-            self.refusals += 1
             log.warning("the caption worker refuses a stream", reason=frame.values["message"])
             self._lanes.pop(lane.number)
+            self._on_lost(str(frame.values["message"]))
+
+    def _begin(self, heard: Mapping[Ear, bool]) -> None:
+        self._heard = heard
+        for lane in list(self._lanes.values()):
+            self.send("open", lane.number, lane.opens(heard))
+        self.pump()
+        self.ready.set()
 
     def pump(self) -> None:
         for lane in list(self._lanes.values()):

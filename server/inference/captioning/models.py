@@ -17,26 +17,23 @@ Answers = Callable[[Sequence[Request]], list[Any]]
 """Answers a batch of requests, in order. What it raises fails the batch."""
 
 
-class LiveDiarizer(Protocol):
-    """Who speaks in one stream. Fed in the diarizer's own thread; may take its time."""
-
-    def push(self, heard: Heard) -> list[Turns | TurnRevision | VoicePrints]:
-        """The next audio, 16 kHz, without holes."""
-        ...
-
-    def flush(self) -> list[Turns | TurnRevision | VoicePrints]:
-        """The audio ends here: the rest."""
-        ...
+Who = Turns | TurnRevision | VoicePrints
 
 
 class Diarizer(Protocol):
-    """The models of diarization, shared by all streams."""
+    """The models of diarization, shared by all streams. Used in a thread of their own; may take their time."""
 
-    name: str
-    """Id of the embedding model."""
+    @property
+    def name(self) -> str:
+        """Id of the embedding model."""
+        ...
 
-    def open(self, options: CaptionOptions, start: int, voices: VoicePrints | None) -> LiveDiarizer:
-        """For a stream whose audio begins at `start` (48 kHz); `voices` are known from before."""
+    def open(self, options: CaptionOptions, start: int, voices: VoicePrints | None) -> Any:
+        """A stream whose audio begins at `start` (48 kHz); `voices` are known from before. Raises InvalidRequest."""
+        ...
+
+    def hear(self, pushed: Sequence[tuple[Any, Heard | None]]) -> list[list[Who]]:
+        """The next audio of several streams, without holes; None where it has ended. What is said of each."""
         ...
 
 

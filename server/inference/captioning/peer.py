@@ -43,6 +43,7 @@ class Peer(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)  # uvloop's is none by name
         self._transport = transport
+        self._send("hello", {"hears": {ear.value: heard for ear, heard in self._engine.hears.items()}})
 
     def data_received(self, data: bytes) -> None:
         try:

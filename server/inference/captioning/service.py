@@ -16,7 +16,6 @@ from server.inference.caption_lane import (
     CaptionerStatus,
     CaptionLane,
     CaptionOptions,
-    Ear,
     LaneMemory,
     OnItems,
 )
@@ -29,6 +28,8 @@ from server.log import get_logger
 
 SOCKET = "captions.sock"
 """In the data folder: where other processes of this machine find the worker."""
+
+NO_DIARIZER = "Captions do not say who speaks: the models of diarization are not installed."
 
 log = get_logger(__name__)
 
@@ -114,15 +115,10 @@ class WorkerCaptionService:
 
     async def wait_ready(self, timeout: float) -> bool:
         """Wait until the worker answers; False when it does not within `timeout` seconds."""
-        ready = asyncio.Event()
-        stop = self.subscribe(lambda status: ready.set() if status.recogniser and self._lines.connected else None)
         try:
-            if not self._lines.connected:
-                await asyncio.wait_for(ready.wait(), timeout)
+            await asyncio.wait_for(self._lines.ready.wait(), timeout)
         except TimeoutError:
             return False
-        finally:
-            stop()
         return True
 
     async def close(self) -> None:
@@ -172,10 +168,11 @@ class WorkerCaptionService:
         ours = self._kind.take()
         if ours is None:
             return
-        heard = {Ear.WORDS: about["recogniser"] is not None, Ear.SPEAKERS: about["diarizer"] is not None}
-        await self._lines.connect(ours, heard)
-        state = "ready" if about["diarizer"] is not None or not self._settings.diarization else "degraded"
-        self._set(CaptionerStatus(state, about["recogniser"], about["diarizer"], about["device"], about["detail"]))
+        await self._lines.connect(ours)
+        nobody = self._settings.diarization and about["diarizer"] is None
+        detail = " ".join(filter(None, (NO_DIARIZER if nobody else "", about["detail"])))
+        state = "degraded" if nobody or about["recogniser"] is None else "ready"
+        self._set(CaptionerStatus(state, about["recogniser"], about["diarizer"], about["device"], detail))
 
     def _on_lost(self, lost: WorkerLost) -> None:
         self._lines.cut()

@@ -11,7 +11,7 @@ import numpy as np
 from server.audio.frame import AudioFrame, Samples
 from server.clock import SAMPLE_RATE
 from server.inference.caption_lane import CaptionOptions, LaneItem, Turns, Urgency, VoicePrints
-from server.inference.captioning.models import Diarizer, LiveDiarizer
+from server.inference.captioning.models import Diarizer
 from server.log import get_logger
 from server.speech.heard import RATIO, Ear, Heard
 from server.speech.processor import Failure, Request
@@ -42,7 +42,9 @@ class SpeakerStream:
         self._ask = ask
         self._ids = itertools.count(1)
         self._ear = Ear()
-        self._live: LiveDiarizer | None = None
+        self._stream: Any = None
+        """Of the diarizer; None until audio is heard, and after it failed."""
+        self._taken = 0
         self._waiting: list[Samples] = []
         self._next = 0
         """48 kHz index of the first sample that waits."""
@@ -50,6 +52,11 @@ class SpeakerStream:
         self._open = False
         self._ended = False
         self._reached = 0
+
+    @property
+    def taken(self) -> int:
+        """Up to where the diarizer has heard the audio (48 kHz)."""
+        return self._taken
 
     @property
     def reached(self) -> int:
@@ -77,27 +84,23 @@ class SpeakerStream:
     def answer(self, request: Request, value: list[LaneItem] | Failure) -> None:
         """What the diarizer said of the audio that was asked about."""
         self._open = False
+        self._taken = int(request.options["end"] or 0)
         if isinstance(value, Failure):
-            self._live = None
-            self._tell([Turns((), int(request.options["end"] or 0))])
+            self._stream = None
+            self._tell([Turns((), self._taken)])
         else:
             self._tell(value)
-        if request.options["last"]:
+        if request.options["ended"]:
             self.done = True
             return
         self._next_request()
 
-    def work(self, request: Request) -> list[Any]:
-        """In the diarizer's thread: hear the request's audio."""
+    def prepare(self, request: Request) -> tuple[Any, Heard | None]:
+        """What the diarizer is to hear for a request. In its thread. Raises InvalidRequest."""
         start = int(request.options["start"] or 0)
-        if self._live is None:
-            self._live = self._diarizer.open(self._options, start, self._voices)
-        said: list[Any] = []
-        if len(request.arrays[0]):
-            said += self._live.push(Heard(start, request.arrays[0]))
-        if request.options["last"]:
-            said += self._live.flush()
-        return said
+        if self._stream is None:
+            self._stream = self._diarizer.open(self._options, start, self._voices)
+        return self._stream, None if request.options["ended"] else Heard(start, request.arrays[0])
 
     def _hear(self, heard: Heard) -> None:
         if not len(heard.samples):
@@ -108,13 +111,13 @@ class SpeakerStream:
         self._end = heard.end
 
     def _next_request(self) -> None:
-        if self._open or self.done or not (self._ended or self._end - self._next >= STEP):
+        waiting = self._end - self._next if self._waiting else 0
+        if self._open or self.done or not (self._ended or waiting >= STEP):
             return
         samples = np.concatenate([np.zeros(0, np.float32), *self._waiting])
         taken, rest = samples[: MOST // RATIO], samples[MOST // RATIO :]
         start, self._next = self._next, self._next + RATIO * len(taken)
         self._waiting = [rest] if len(rest) else []
-        last = self._ended and not len(rest)
         self._open = True
         self._ask(
             Request(
@@ -123,7 +126,7 @@ class SpeakerStream:
                 (taken,),
                 deadline=self._next + SAMPLE_RATE // 2,
                 droppable=False,
-                options={"start": start, "end": self._next, "last": last},
+                options={"start": start, "end": self._next, "ended": not len(taken)},
             )
         )
 
@@ -131,7 +134,7 @@ class SpeakerStream:
         """Too slow: go on with what comes, and with the voices that are known."""
         log.warning("diarization is too slow, audio is left out", seconds=(self._end - self._next) // SAMPLE_RATE)
         self._waiting, self._next = [], self._end
-        self._live = None
+        self._stream = None
         self._tell([Turns((), self._end)])
 
     def _tell(self, items: Sequence[LaneItem]) -> None:

@@ -10,10 +10,10 @@ from server.audio.frame import AudioFrame, Samples
 
 
 class Tape:
-    """Consecutive audio from `start` to `end` (48 kHz samples), and how much of it was sent."""
+    """Consecutive audio from `start` to `end` (48 kHz samples), and how much of it was sent; `begun` was its start."""
 
     def __init__(self, start: int) -> None:
-        self.start = self.end = self.sent = start
+        self.begun = self.start = self.end = self.sent = start
         self._frames: deque[AudioFrame] = deque()
 
     def __len__(self) -> int:
@@ -26,8 +26,8 @@ class Tape:
 
     def append(self, frame: AudioFrame) -> None:
         """Raises ValueError when the frame does not follow."""
-        if not self._frames and self.end == self.start == self.sent:
-            self.start = self.end = self.sent = frame.start
+        if self.begun == self.end:
+            self.begun = self.start = self.end = self.sent = frame.start
         if frame.start != self.end:
             raise ValueError(f"audio at sample {frame.start} does not follow {self.end}")
         self._frames.append(frame)
