@@ -15,7 +15,7 @@ from server.audio.frame import AudioFrame
 from server.errors import Unavailable
 from server.inference.caption_lane import CaptionOptions, Ear, Finished, LaneMemory, OnItems
 from server.inference.captioning.items import from_plain, options_values
-from server.inference.captioning.local_socket import short_name
+from server.inference.captioning.local_socket import connected
 from server.inference.captioning.wire import BadFrame, FrameReader, encode
 
 LANE = 1
@@ -33,8 +33,8 @@ async def open_file_lane(socket: Path, options: CaptionOptions, on_items: OnItem
     """
     lane = FileLane(on_items, on_lost)
     try:
-        with short_name(socket) as name:
-            await asyncio.get_running_loop().create_unix_connection(lambda: lane, name)
+        ours = await asyncio.to_thread(connected, socket)
+        await asyncio.get_running_loop().create_unix_connection(lambda: lane, sock=ours)
     except OSError as error:
         raise Unavailable("No process makes captions here just now.", code="captions-away") from error
     lane.send("open", {"options": options_values(options), "memory": {}})

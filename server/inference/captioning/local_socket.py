@@ -35,3 +35,16 @@ def bound(path: Path) -> socket.socket:
     finally:
         os.umask(before)
     return listener
+
+
+def connected(path: Path) -> socket.socket:
+    """A connection to the worker that listens at `path`. Raises OSError. Blocks: call it in a thread."""
+    ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with short_name(path) as name:
+            ours.connect(name)
+    except OSError:
+        ours.close()
+        raise
+    ours.setblocking(False)
+    return ours
