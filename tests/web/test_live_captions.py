@@ -212,6 +212,7 @@ async def test_voices_are_listed_renamed_and_forgotten(server: Server, http: aio
         "speakers=21",
         "captions=perhaps",
     ],
+    ids=lambda query: query[:20],
 )
 async def test_publishers_are_told_what_captions_take(http: aiohttp.ClientSession, query: str) -> None:
     async with http.post(f"/whip/studio?{query}", data="v=0", headers=SDP) as response:
