@@ -23,6 +23,8 @@ from server.config import Settings
 from server.errors import ChannelLive, ClearcastError, Unavailable
 from server.inference.caption_lane import CaptionService
 from server.inference.lane import DenoiseService
+from server.jobs.making import FinalPasses
+from server.jobs.service import JobService
 from server.log import configure_logging, get_logger, say
 from server.masking import secret_values
 from server.process import allow_many_files, keep_files_private, raise_priority
@@ -150,6 +152,7 @@ class Server:
             await announcer.media(event)
             if event.type == "stream_ended" and event.stream is not None:
                 caption_journal.over(event.stream)
+                await final_passes.over(event.stream)
 
         def said(told: CaptionOutput) -> None:
             announcer.captions(told)
@@ -157,12 +160,13 @@ class Server:
 
         library = Library(store, RecordingFolders(settings.recordings_dir), announcer.recording)
         journal = Journal(store, library, media_happened)
-        denoise = self._denoise or make_denoise(settings)
-        captions = self._captions or make_captions(settings)
+        denoise, captions = self._denoise or make_denoise(settings), self._captions or make_captions(settings)
         caption_journal = CaptionJournal(store, library.files)
         media = MediaHost(
             settings, clock, denoise, journal.put, on_levels=announcer.levels, captions=captions, on_captions=said
         )
+        jobs = JobService(settings, store, announcer.job)
+        final_passes = FinalPasses(jobs, store, lambda: captions.status)
         desk = CaptionDesk(store, media, caption_journal, announcer.captions)
         services = Services(
             settings=settings,
@@ -177,20 +181,27 @@ class Server:
             library=library,
             caption_desk=desk,
             voices=VoiceBook(store, media, desk),
+            jobs=jobs,
             default_channel=channel,
             secure=secure,
         )
         announcer.serve(services)
-        for close in (library.close, caption_journal.close, journal.close, media.close):  # the last one first
+        for close in (jobs.close, library.close, caption_journal.close, journal.close, media.close):  # the last first
             self._stack.push_async_callback(close)
         left = await self._recover(services, media, caption_journal)
-        self._stack.push_async_callback(announce_closing, services)
-        self._stack.callback(media.drain)
         for stop_listening in (denoise.subscribe(announcer.denoiser), captions.subscribe(announcer.captioner)):
             self._stack.callback(stop_listening)
+        await self._begin(services, media, left)
+        await final_passes.recovered(self.recovered.streams)
+        return services
+
+    async def _begin(self, services: Services, media: MediaHost, left: Sequence[SavedStream]) -> None:
+        """Streams and jobs of an earlier run go on; when the server closes, everybody is told first."""
+        self._stack.push_async_callback(announce_closing, services)
+        self._stack.callback(media.drain)
         await media.start()
         await media.restore(left)
-        return services
+        await services.jobs.start()
 
     async def _recover(
         self, services: Services, media: MediaHost, caption_journal: CaptionJournal

@@ -16,7 +16,6 @@ MISUSED = 2
 INTERRUPTED = 130
 
 BENCHES = {
-    "captions": "how good live captions are and how soon they come",
     "denoise": "how exact and how costly the denoiser is",
     "exchange": "how long a hop takes to the denoise worker and back",
     "fanout": "what one more listener costs",
@@ -57,6 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     listen = commands.add_parser("listen", help="listen to a channel and keep what is heard")
     listen.set_defaults(run=_listen)
     _add_client_arguments(publish, listen)
+
+    _add_transcribe_arguments(
+        commands.add_parser("transcribe", help="write down what is said in audio and video files, and by whom")
+    )
+    _add_worker_arguments(commands.add_parser("worker", help="do the jobs of a server; `serve` starts one by itself"))
 
     demo = commands.add_parser("demo", help="a first look: a noisy talk, live on a channel of its own")
     _add_server_arguments(demo)
@@ -118,6 +122,29 @@ def _add_client_arguments(publish: argparse.ArgumentParser, listen: argparse.Arg
     listen.add_argument("--seconds", type=float, help="stop after that long (default: when the stream ends)")
 
 
+def _add_transcribe_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", metavar="FILE", help="any file with sound in it")
+    parser.add_argument(
+        "-f", "--format", choices=["txt", "srt", "vtt", "json", "csv"], help="default: by the output's name, else txt"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="PATH", help="a file, or a folder for one file each (default: standard output)"
+    )
+    parser.add_argument("--language", metavar="CODE", help="like `en` (default: heard)")
+    parser.add_argument("--speakers", type=int, metavar="N", help="how many people speak (default: heard)")
+    parser.add_argument(
+        "--no-denoise", action="store_true", help="hear the files as they are, whatever the settings say"
+    )
+    parser.add_argument("--data-dir", help="data folder of a running server whose models are used")
+    parser.set_defaults(run=_transcribe)
+
+
+def _add_worker_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data-dir", help="the server's data folder (default: CLEARCAST_DATA_DIR, else data/)")
+    parser.add_argument("--supervised", action="store_true", help="end when standard input does")
+    parser.set_defaults(run=_worker)
+
+
 def _settings(options: argparse.Namespace) -> Any:
     from server.config import load_settings
 
@@ -145,6 +172,20 @@ def _listen(options: argparse.Namespace, _rest: list[str]) -> int:
     from server.client.commands import listen
 
     return listen(options)
+
+
+def _transcribe(options: argparse.Namespace, _rest: list[str]) -> int:
+    settings = _settings(options)
+    from server.transcribe import transcribe
+
+    return transcribe(settings, options)
+
+
+def _worker(options: argparse.Namespace, _rest: list[str]) -> int:
+    settings = _settings(options)
+    from server.work import work
+
+    return work(settings, supervised=options.supervised)
 
 
 def _demo(options: argparse.Namespace, _rest: list[str]) -> int:

@@ -16,10 +16,7 @@ from server.clock import SAMPLE_RATE
 from server.config import Settings
 from server.errors import ClearcastError
 
-DATA = Path(__file__).parent / "data"
-TALK = DATA / "talk-two.flac"
-NANO = DATA / "whisper-nano"
-"""A recogniser for this talk, where no other is there."""
+TALK = Path(__file__).parent / "data" / "talk-two.flac"
 NOISE_S = 10
 """Seconds after which the noise repeats, without a seam."""
 HUM_HZ = 50

@@ -33,6 +33,10 @@ SLOWNESS = 8.0
 WRITE_ATTEMPTS = 5
 """How often a result is joined anew because a person changes captions in that very moment."""
 
+FINISHING_S = 60.0
+LOOK_S = 0.5
+"""How long, and how often, it is looked whether the recording is finished."""
+
 MapSpeakers = Callable[[Sequence[SpeakerTurn], Sequence[SpeakerTurn]], Mapping[str, str]]
 
 
@@ -62,8 +66,7 @@ class FinalPass:
 
         Raises NotFound where there is no recording (any more), Conflict while it is not finished, Unavailable.
         """
-        await progress.tell(0.0, "Reading the recording")
-        recording = await self._recording(job.subject)
+        recording = await self._recording(job.subject, progress)
         live = await self._account(job.subject, CaptionVersion.LIVE)
         options = await self._options(job.subject, live)
 
@@ -75,12 +78,19 @@ class FinalPass:
         await progress.tell(HEARD_SHARE, "Writing captions")
         return await self._write(job.subject, heard)
 
-    async def _recording(self, stream_id: str) -> Recording:
-        recording = await self.store.recording(stream_id)
-        if recording.deleted_at is not None:
-            raise NotFound("The recording was deleted.", code="unknown-recording")
-        if recording.state in (RecordingState.RECORDING, RecordingState.FINISHING):
+    async def _recording(self, stream_id: str, progress: Progress) -> Recording:
+        """The recording, once it is finished: the job is made when the stream ends."""
+        for _ in range(round(FINISHING_S / LOOK_S)):
+            recording = await self.store.recording(stream_id)
+            if recording.state not in (RecordingState.RECORDING, RecordingState.FINISHING):
+                break
+            await progress.tell(0.0, "Waiting for the recording")
+            await asyncio.sleep(LOOK_S)
+        else:
             raise Conflict("The recording is not finished yet.", code="still-recording")
+        if recording.deleted_at is not None or recording.state == RecordingState.FAILED:
+            why = "was deleted" if recording.deleted_at is not None else "holds no audio"
+            raise NotFound(f"The recording {why}.", code="unknown-recording")
         return recording
 
     async def _account(self, stream_id: str, version: CaptionVersion) -> Account:

@@ -54,6 +54,9 @@ class Heard:
     words: list[Word] = field(default_factory=list)
     turns: list[SpeakerTurn] = field(default_factory=list)
     gaps: list[tuple[int, int]] = field(default_factory=list)
+    """Speech that could not be written down."""
+    failures: list[str] = field(default_factory=list)
+    """Why, for each gap."""
     prints: VoicePrints | None = None
     language: str | None = None
     length: int = 0
@@ -94,8 +97,9 @@ class _Hearing:
                     heard.words.append(item)
                 case Watermark(sample):
                     heard.reached = max(heard.reached, sample)
-                case Gap(start, end):
+                case Gap(start, end, reason):
                     heard.gaps.append((start, end))
+                    heard.failures.append(reason)
                 case Turns(turns):
                     heard.turns += turns
                 case TurnRevision(start, end, turns):

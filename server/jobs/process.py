@@ -66,17 +66,25 @@ class JobProcess:
 
     async def _once(self) -> int:
         # It ends when its standard input does, so that it never outlives the server.
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "server", "worker", "--supervised"),
-            stdin=asyncio.subprocess.PIPE,
-            env=_environment(self._settings),
-        )
+        theirs, ours = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "server", "worker", "--supervised"),
+                stdin=theirs,
+                env=_environment(self._settings),
+            )
+        except OSError:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
         self._process = process
         try:
             return await process.wait()
         finally:
             self._process = None
             await _end(process)
+            os.close(ours)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from server.config import Settings
 from server.errors import Unavailable
@@ -23,8 +23,8 @@ from server.store.store import Store
 LOCK = "jobs.lock"
 """In the data folder: one process takes jobs from the queue in it."""
 
-MakeKinds = Callable[[Store], AbstractAsyncContextManager[Mapping[str, Kind]]]
-"""What can be done; entered on the event loop of a job, left when that is over."""
+MakeKinds = Callable[[Store], Mapping[str, Kind]]
+"""What can be done, by name."""
 
 log = get_logger(__name__)
 
@@ -56,8 +56,8 @@ def _do(settings: Settings, queue: JobQueue, make_kinds: MakeKinds, job_id: str)
 
 
 async def _run(settings: Settings, make_kinds: MakeKinds, job_id: str) -> float | None:
-    async with _store(settings) as store, make_kinds(store) as kinds:
-        return await run_job(store, kinds, job_id)
+    async with _store(settings) as store:
+        return await run_job(store, make_kinds(store), job_id)
 
 
 async def _look_through(settings: Settings, queue: JobQueue) -> None:

@@ -15,6 +15,7 @@ from server.clock import Clock
 from server.config import Settings
 from server.inference.caption_lane import CaptionerStatus
 from server.inference.lane import DenoiserStatus
+from server.jobs.service import JobService
 from server.queues import Policy, Queue
 from server.recordings.captions import CaptionDesk
 from server.recordings.journal import Journal
@@ -120,6 +121,7 @@ class Services:
     library: Library
     caption_desk: CaptionDesk
     voices: VoiceBook
+    jobs: JobService
     default_channel: Channel
     secure: bool = False
     """Whether the server itself speaks TLS."""

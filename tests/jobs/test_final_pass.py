@@ -8,15 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from server.audio.frame import Samples
-from server.audio.ogg import OggOpusWriter
-from server.audio.opus import OpusEncoder
-from server.clock import PACKET, SAMPLE_RATE
+from server.clock import SAMPLE_RATE
 from server.errors import Conflict, NotFound, Unavailable
 from server.inference.caption_lane import Ear
+from server.jobs import final_pass
 from server.jobs.final_pass import FinalPass
 from server.jobs.hearing import AHEAD, BLOCK
 from server.jobs.runner import Progress
@@ -28,6 +25,7 @@ from server.store.captions import CaptionBatch
 from server.store.database import database_url
 from server.store.records import CaptionVersion, Job, RecordingState
 from server.store.store import Store
+from tests.jobs.recordings import write
 from tests.jobs.scripted_lane import ScriptedFiles
 from tests.speech.scripted import Line, sound, spoken
 from tests.store.rows import recording, talk
@@ -48,20 +46,6 @@ LENGTH = 18.0
 def by_order(live: Sequence[SpeakerTurn], offline: Sequence[SpeakerTurn]) -> Mapping[str, str]:
     """Enough of a mapping for two speakers."""
     return {"b": "S1", "a": "S2"} if live else {}
-
-
-def write(folder: Path, samples: Samples) -> None:
-    """A recording as the recorder leaves it: position equals stream time."""
-    folder.mkdir(parents=True)
-    encoder = OpusEncoder(bitrate=64_000)
-    ogg = OggOpusWriter(pre_skip=encoder.lookahead, serial=7)
-    data = ogg.header()
-    padded = np.pad(samples, (0, encoder.lookahead + PACKET - (len(samples) + encoder.lookahead) % PACKET))
-    for start in range(0, len(padded), PACKET):
-        ogg.packet(encoder.encode(padded[start : start + PACKET]), PACKET)
-        if start % (15 * PACKET) == 0:
-            data += ogg.page()
-    (folder / "clean.opus").write_bytes(data + ogg.close())
 
 
 def live_caption(number: int, lines: Sequence[Line], speaker: str, **person: Any) -> Caption:
@@ -180,7 +164,8 @@ async def test_a_lost_worker_is_told_and_nothing_half_is_written(scene: Scene) -
     assert await scene.final() == []
 
 
-async def test_recordings_that_are_not_there_are_told_apart(scene: Scene) -> None:
+async def test_recordings_that_are_not_there_are_told_apart(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(final_pass, "FINISHING_S", 1.0)
     await scene.store.change_recording(scene.stream_id, state=RecordingState.FINISHING.value)
     with pytest.raises(Conflict):
         await scene.run(ScriptedFiles(LINES, TURNS))

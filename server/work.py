@@ -1,0 +1,41 @@
+"""`clearcast worker`, wired: what the jobs need of the disk and of the caption worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from server.config import Settings
+from server.inference.caption_lane import Ear
+from server.inference.captioning.file_lane import open_file_lane
+from server.inference.captioning.service import SOCKET
+from server.jobs import final_pass
+from server.jobs.runner import Kind
+from server.jobs.worker import work as do_jobs
+from server.log import configure_logging
+from server.masking import secret_values
+from server.process import keep_files_private
+from server.recordings.files import RecordingFolders
+from server.speech.speaker_mapping import map_speakers
+from server.store.folder import prepare_folders
+from server.store.store import Store
+
+
+def work(settings: Settings, *, supervised: bool = False) -> int:
+    """Do jobs until a signal comes; returns the exit status. Raises ClearcastError when that cannot begin."""
+    configure_logging(settings.log_level, settings.log_format, secret_values(settings))
+    keep_files_private()
+    prepare_folders(settings)
+    return do_jobs(settings, partial(_kinds, settings), supervised=supervised)
+
+
+def _kinds(settings: Settings, store: Store) -> Mapping[str, Kind]:
+    ears = {Ear.WORDS: str(settings.captions_ear), Ear.SPEAKERS: str(settings.diarization_ear)}
+    hear = final_pass.FinalPass(
+        store,
+        RecordingFolders(settings.recordings_dir),
+        partial(open_file_lane, settings.data_dir / SOCKET),
+        map_speakers,
+        ears,
+    )
+    return {final_pass.KIND: hear.kind()}
