@@ -16,6 +16,7 @@ MISUSED = 2
 INTERRUPTED = 130
 
 BENCHES = {
+    "captions": "how good live captions are and how soon they come",
     "denoise": "how exact and how costly the denoiser is",
     "exchange": "how long a hop takes to the denoise worker and back",
     "fanout": "what one more listener costs",

@@ -193,6 +193,11 @@ class Settings(BaseSettings):
     captions_language: str | None = Field(
         None, pattern="^[a-z]{2,3}$", description="Language of streams that name none, like `en`; heard when unset."
     )
+    captions_vocabulary: str = Field(
+        "",
+        max_length=1000,
+        description="Names and jargon that are likely in every stream, with commas between; a stream may add its own.",
+    )
     captions_memory_mb: int = Field(
         8192, ge=256, description="Memory of the captions' process from which on it is started again, MB."
     )

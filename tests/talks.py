@@ -8,7 +8,7 @@ from server.audio.frame import Samples
 from server.client import demo
 from server.client.media import read_audio
 
-NANO = Path(demo.__file__).parent / "data" / "whisper-nano"
+NANO = demo.NANO
 """A Whisper of 155 words, in CTranslate2's form. It wants no prompt: `TranscriberSettings(prompt=0)`."""
 TALK_TWO = demo.TALK
 """84 s, two speakers; .stm, .ctm and .rttm lie beside it."""

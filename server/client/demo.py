@@ -16,7 +16,10 @@ from server.clock import SAMPLE_RATE
 from server.config import Settings
 from server.errors import ClearcastError
 
-TALK = Path(__file__).parent / "data" / "talk-two.flac"
+DATA = Path(__file__).parent / "data"
+TALK = DATA / "talk-two.flac"
+NANO = DATA / "whisper-nano"
+"""A recogniser for this talk, where no other is there."""
 NOISE_S = 10
 """Seconds after which the noise repeats, without a seam."""
 HUM_HZ = 50

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import islice
 
 from server.errors import ClearcastError, Unavailable
@@ -67,6 +68,14 @@ UNKEPT = Queue(
 log = get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A caption that is to be written, numbered with everything that was told."""
+
+    told: int
+    caption: Caption
+
+
 class CaptionJournal:
     """Takes what the media host says of captions on the event loop, and never blocks it.
 
@@ -76,7 +85,7 @@ class CaptionJournal:
     def __init__(self, store: Store, files: RecordingFolders) -> None:
         self._store = store
         self._files = files
-        self._captions: OrderedDict[tuple[str, int], Caption] = CAPTIONS.watch(OrderedDict())
+        self._captions: OrderedDict[tuple[str, int], _Waiting] = CAPTIONS.watch(OrderedDict())
         self._speakers: OrderedDict[str, list[SpeakerName]] = SPEAKERS.watch(OrderedDict())
         self._prints: dict[str, VoicesHeard] = {}
         self._prints_due: dict[str, float] = {}
@@ -86,9 +95,12 @@ class CaptionJournal:
         """How often each stream that the database does not know was tried; forgotten when it ends."""
         self._behind: set[str] = set()
         """Streams of which something was dropped: their logs are read when the database works again."""
+        self._told = 0
+        """How often there was something to write; `_written` of those are."""
+        self._written = 0
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        """Whoever waits until so many are written."""
         self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._hurry = asyncio.Event()
         self._stuck = False
         self._task: asyncio.Task[None] | None = None
@@ -104,12 +116,14 @@ class CaptionJournal:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def settle(self, timeout: float = 2.0) -> None:
-        """Wait until all that was put is in the database, at most `timeout` seconds; not at all while that is stuck."""
-        if self._stuck or self._idle.is_set():
+        """Wait until all that was put before is in the database; at most `timeout` seconds, not while it is stuck."""
+        if self._stuck or self._written == self._told:
             return
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((self._told, written))
         self._hurry.set()
         try:
-            await asyncio.wait_for(self._idle.wait(), timeout)
+            await asyncio.wait_for(written, timeout)
         except TimeoutError:
             log.warning("captions are not written down yet", waiting=len(self._captions))
 
@@ -154,16 +168,16 @@ class CaptionJournal:
 
     def _put_caption(self, stream_id: str, caption: Caption) -> None:
         key = (stream_id, caption.id)
-        waiting = self._captions.get(key)
-        if waiting is not None and waiting.rev >= caption.rev:
-            return
-        self._captions[key] = caption
+        known = self._captions.pop(key, None)
+        if known is not None and known.caption.rev >= caption.rev:
+            caption = known.caption
+        self._captions[key] = _Waiting(self._told + 1, caption)
         if len(self._captions) > WAITING:
             CAPTIONS.dropped += 1
             self._behind.add(self._captions.popitem(last=False)[0][0])
 
     def _work(self) -> None:
-        self._idle.clear()
+        self._told += 1
         self._wake.set()
 
     # ---- writing
@@ -171,28 +185,43 @@ class CaptionJournal:
     async def _run(self) -> None:
         while True:
             if not self._anything():
-                self._idle.set()
-                self._hurry.clear()
                 self._wake.clear()
                 await self._wake.wait()
-                await self._pause(GATHER)
+            await self._pause(GATHER)
+            told = self._told
             try:
                 self._stuck = not (await self._write() and await self._catch_up())
             except Exception:  # the boundary of one batch: what comes later is written down
                 self._stuck = True
                 log.exception("captions were lost")
+            if not self._stuck:
+                left = next(iter(self._captions.values()), None)
+                self._written = told if left is None else min(told, left.told - 1)
+            self._release()
             if self._stuck:
-                self._hurry.clear()
                 await self._pause(RETRY_EVERY)
+
+    def _release(self) -> None:
+        """Let go of whoever has waited long enough: for ever is not an answer while the database takes nothing."""
+        for told, written in list(self._waiting):
+            if written.done() or self._stuck or told <= self._written:
+                self._waiting.remove((told, written))
+                if not written.done():
+                    written.set_result(None)
+        if not self._waiting:
+            self._hurry.clear()
 
     def _anything(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self._captions or self._speakers or self._to_forget or self._behind or self._due_prints())
+        return self._written < self._told or bool(
+            self._captions or self._speakers or self._to_forget or self._behind or self._due_prints()
+        )
 
     async def _pause(self, seconds: float) -> None:
-        """For more to come, unless somebody waits."""
+        """For more to come, unless somebody waits for it."""
         try:
-            await asyncio.wait_for(self._hurry.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
         except TimeoutError:
             return
 
@@ -223,7 +252,7 @@ class CaptionJournal:
             if len(self._prints_due) > STREAMS:
                 self._prints_due.pop(next(iter(self._prints_due)))
         self._put_back(
-            {key: caption for key, caption in captions.items() if self._may_come(key[0], missing)},
+            {key: waiting for key, waiting in captions.items() if self._may_come(key[0], missing)},
             {stream_id: entries for stream_id, entries in speakers.items() if self._may_come(stream_id, missing)},
         )
         for stream_id in missing:
@@ -238,11 +267,11 @@ class CaptionJournal:
         now = asyncio.get_running_loop().time()
         return {key: told for key, told in self._prints.items() if now >= self._prints_due.get(key, 0.0)}
 
-    def _put_back(self, captions: dict[tuple[str, int], Caption], speakers: dict[str, list[SpeakerName]]) -> None:
+    def _put_back(self, captions: dict[tuple[str, int], _Waiting], speakers: dict[str, list[SpeakerName]]) -> None:
         """What is newer stays; what is older than all that waits goes to the front."""
-        for key, caption in reversed(captions.items()):
+        for key, waiting in reversed(captions.items()):
             if key[0] not in self._unkept and key not in self._captions:
-                self._captions[key] = caption
+                self._captions[key] = waiting
                 self._captions.move_to_end(key, last=False)
         for stream_id, entries in speakers.items():
             if stream_id not in self._unkept:
@@ -281,9 +310,9 @@ class CaptionJournal:
 
 
 def _batch(
-    captions: dict[tuple[str, int], Caption], speakers: dict[str, list[SpeakerName]], prints: dict[str, VoicesHeard]
+    captions: dict[tuple[str, int], _Waiting], speakers: dict[str, list[SpeakerName]], prints: dict[str, VoicesHeard]
 ) -> CaptionBatch:
     by_stream: dict[str, list[Caption]] = {}
-    for (stream_id, _), caption in captions.items():
-        by_stream.setdefault(stream_id, []).append(caption)
+    for (stream_id, _), waiting in captions.items():
+        by_stream.setdefault(stream_id, []).append(waiting.caption)
     return CaptionBatch(by_stream, speakers, {key: kept_prints(told) for key, told in prints.items()})

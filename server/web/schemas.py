@@ -269,7 +269,9 @@ class PublishQuery(BaseModel):
     )
     translate: bool = Field(False, description="Whether captions are in English, whatever is spoken.")
     vocabulary: Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_VOCABULARY)] = Field(
-        "", description="Names and jargon that are likely, with commas between: at most 1,000 characters."
+        "",
+        description="Names and jargon that are likely, with commas between, beside those of the server's setting: "
+        "at most 1,000 characters.",
     )
     speakers: int | None = Field(None, ge=1, le=MAX_SPEAKERS, description="How many are expected to speak.")
 

@@ -203,6 +203,8 @@ async def test_what_speakers_sound_like_is_written_now_and_then_and_at_the_end(
     desk.journal.put(heard(S1=4.0, S2=2.0))
     desk.journal.over(OVER)
     await desk.journal.settle(timeout=30)
+    desk.journal.over(OVER)  # nothing is left to write: nobody waits for it
+    await asyncio.wait_for(desk.journal.settle(timeout=3600), 30)
     kept = await desk.store.captions.prints("abc", CaptionVersion.LIVE)
     assert {label: (item.seconds, item.centroid.tolist()) for label, item in kept.items()} == {
         "S1": (4.0, [1, 0, 0]),
@@ -245,3 +247,27 @@ async def test_a_start_knows_which_streams_were_cut_off(desk: Desk) -> None:
     await desk.journal.fill_in(found.streams)
     assert [len(await desk.kept(stream)) for stream in ("abc", "unknown", "unrecorded")] == [1, 1, 0]
     assert (await recover(desk.store, library, HOME)).streams == set()
+
+
+async def test_whoever_reads_waits_for_what_was_said_before_and_no_longer(desk: Desk) -> None:
+    going = True
+
+    async def talk() -> None:
+        number = 0
+        while going:
+            number += 1
+            desk.journal.put(final(number))
+            await asyncio.sleep(0.001)
+
+    talking = asyncio.create_task(talk())
+    try:
+        for _ in range(3):
+            await asyncio.sleep(0.01)
+            last = max(number for _, number in desk.journal._captions) if desk.journal._captions else 0
+            await asyncio.wait_for(desk.journal.settle(timeout=60), 50)
+            if last:
+                assert (await desk.store.captions.get("abc", CaptionVersion.LIVE, last)).id == last
+    finally:
+        going = False
+        await talking
+    await desk.journal.settle(timeout=60)

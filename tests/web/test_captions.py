@@ -174,6 +174,7 @@ async def test_a_caption_is_corrected_hidden_and_taken_back(http: aiohttp.Client
         ("1?version=final", {"text": "x"}, 404, "unknown-caption"),
         ("1?version=worst", {"text": "x"}, 400, "invalid-request"),
     ],
+    ids=lambda value: str(value)[:40],
 )
 async def test_corrections_that_mean_nothing(
     http: aiohttp.ClientSession, number: str, change: dict[str, Any], status: int, code: str
@@ -217,7 +218,9 @@ async def test_speakers_are_named_merged_and_taken_apart(http: aiohttp.ClientSes
     await page.close()
 
 
-@pytest.mark.parametrize("name", ["", "   ", "x" * 10_000, "a\x00b", "\u200f"])
+@pytest.mark.parametrize(
+    "name", ["", "   ", "x" * 10_000, "a\x00b", "\u200f"], ids=["none", "spaces", "10 kB", "control", "invisible"]
+)
 async def test_names_that_are_none(http: aiohttp.ClientSession, name: str) -> None:
     async with http.patch(f"{PATH}/speakers/S1", json={"name": name}) as response:
         assert (await problem(response, 400))["code"] == "invalid-request"

@@ -36,7 +36,7 @@ def heard() -> ScriptedCaptions:
 
 @pytest.fixture
 async def server(tmp_path: Path, heard: ScriptedCaptions) -> AsyncIterator[Server]:
-    settings = load_settings(data_dir=tmp_path / "data", port=0, disk_reserve_mb=0)
+    settings = load_settings(data_dir=tmp_path / "data", port=0, disk_reserve_mb=0, captions_vocabulary="aiortc")
     made = Server(settings, denoise=ScriptedDenoise(), captions=heard)
     await made.start()
     yield made
@@ -93,7 +93,7 @@ async def test_a_live_stream_is_read_corrected_and_known_by_voice(
         assert (await page.until(lambda event: event["type"] == "off_record"))["data"]["on"] is True
         assert (await ask(http, "GET", path))["captions"]["off_record"] is True
     options = heard.lanes[0].options
-    assert (options.language, options.vocabulary, options.speakers) == ("de", "Clearcast, Ada", 2)
+    assert (options.language, options.vocabulary, options.speakers) == ("de", "Clearcast, Ada, aiortc", 2)
 
     await ask(http, "POST", f"{path}/end")
     await publication.stop()
@@ -212,6 +212,7 @@ async def test_voices_are_listed_renamed_and_forgotten(server: Server, http: aio
         "speakers=21",
         "captions=perhaps",
     ],
+    ids=lambda query: query[:20],
 )
 async def test_publishers_are_told_what_captions_take(http: aiohttp.ClientSession, query: str) -> None:
     async with http.post(f"/whip/studio?{query}", data="v=0", headers=SDP) as response:

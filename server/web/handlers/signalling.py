@@ -116,7 +116,7 @@ async def publish(call: Call) -> web.Response:
         captions=query.captions,
         language=query.language.lower() if query.language is not None else None,
         translate=query.translate,
-        vocabulary=query.vocabulary,
+        vocabulary=", ".join(text for text in (query.vocabulary, settings.captions_vocabulary.strip()) if text),
         speakers=query.speakers,
         voices=await call.services.voices.known(call.actor.id) if query.captions else [],
     )

@@ -1,0 +1,173 @@
+"""How good live captions are and how soon they come: `clearcast bench captions`.
+
+A file goes through a server of its own in real time, as a listener would follow it, and through the same policies on
+a simulated clock on which computing takes no time. References are optional; without one its figures are null.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import resource
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from server.audio.frame import Samples
+from server.audio.resample import resample
+from server.bench import caption_figures as figures
+from server.bench import live_captions
+from server.bench.caption_figures import Told
+from server.bench.common import emit, main, note
+from server.bench.references import Said, said
+from server.bench.simulated import Hearing, SimulatedStream, Simulation
+from server.bench.wording import Alignment, align, normalised
+from server.client.demo import NANO, TALK
+from server.client.media import read_audio
+from server.clock import SAMPLE_RATE
+from server.config import Settings, load_settings
+from server.errors import ModelMissing
+from server.inference.captioning.choice import Hardware, worker_config
+from server.inference.recogniser import Recogniser
+from server.inference.voice import SileroVad
+from server.inference.whole_file import WholeFile
+from server.speech.heard import HEARD_RATE
+
+LATENCIES = [f"{kind}_p{share}_s" for kind in ("interim", "final") for share in (50, 95)]
+WORDING = ("wer_streamed", "missing_start", "missing_end", "invented")
+
+
+@dataclass(frozen=True, slots=True)
+class Offline:
+    """What faster-whisper makes of the whole file: the better of two ways."""
+
+    alignment: Alignment
+    way: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `clearcast bench captions`."""
+    parser.add_argument("--audio", type=Path, help="any audio file (default: the bundled talk, with its references)")
+    parser.add_argument("--stm", type=Path, help="what is said in it, in segments")
+    parser.add_argument("--ctm", type=Path, help="when each word is said")
+    parser.add_argument("--rttm", type=Path, help="who speaks when")
+    parser.add_argument("--model", help="Whisper model, by name or folder (default: the small one that is bundled)")
+    parser.add_argument("--streams", type=int, default=1, help="how many streams play it at the same time")
+    parser.add_argument("--simulated", action="store_true", help="only on the simulated clock")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure and print; 0 when everything came through."""
+    if arguments.audio is None:
+        arguments.audio = TALK
+        for kind in ("stm", "ctm", "rttm"):
+            setattr(arguments, kind, getattr(arguments, kind) or TALK.with_suffix(f".{kind}"))
+    audio = read_audio(arguments.audio)
+    reference = said(arguments.stm, arguments.ctm)
+    folder = model_folder(arguments.model)
+    offline = transcribe_offline(folder, audio, reference) if reference is not None else None
+    result: dict[str, Any] = {
+        "audio": arguments.audio.name,
+        "model": folder.name,
+        "streams": arguments.streams,
+        "seconds": len(audio) / SAMPLE_RATE,
+        "words": len(reference.words) if reference is not None else None,
+        "wer_offline": word_error_rate(offline.alignment, reference) if offline and reference else None,
+        "offline": offline.way if offline is not None else None,
+    }
+    note("on the simulated clock …")
+    stream, simulation = simulate(folder, audio)
+    simulated = judged(stream.told, reference, offline, len(audio) / SAMPLE_RATE)
+    result |= {f"{name}_algorithmic": simulated[name] for name in LATENCIES}
+    if arguments.simulated:
+        result |= {name: value for name, value in simulated.items() if name not in LATENCIES}
+        result |= dict.fromkeys(LATENCIES) | {
+            "rtf": simulation.compute / len(audio) * SAMPLE_RATE,
+            "busy": None,
+            "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+    else:
+        result |= play(folder, audio, arguments.streams, reference, offline)
+    emit(result, arguments)
+    return 0
+
+
+def play(folder: Path, audio: Samples, streams: int, reference: Said | None, offline: Offline | None) -> dict[str, Any]:
+    """Figures of the real thing; of several streams the worst of each."""
+    done = asyncio.run(live_captions.play(audio, streams, {"captions_model": folder}))
+    length = len(audio) / SAMPLE_RATE
+    each = [judged(stream.told, reference, offline, length) for stream in done.streams]
+    result = each[0] if streams == 1 else {name: worst([one[name] for one in each]) for name in each[0]}
+    return result | {
+        "rtf": done.processor_s / length / streams,
+        "busy": done.processor_s / done.wall_s,
+        "peak_rss_mb": done.peak_rss_mb,
+    }
+
+
+def worst(values: list[float | None]) -> float | None:
+    """The largest; None where one is not known."""
+    known = [value for value in values if value is not None]
+    return max(known) if len(known) == len(values) else None
+
+
+def simulate(folder: Path, audio: Samples, settings: Settings | None = None) -> tuple[SimulatedStream, Simulation]:
+    """The file on the simulated clock, computing free."""
+    config = worker_config(settings or load_settings(), folder.name, folder, Hardware.here(), None)
+    recogniser = Recogniser.load(folder, config.recogniser_options())
+    simulation = Simulation({"vad": SileroVad().answer, "transcribe": recogniser.answer})
+    stream = SimulatedStream(audio, Hearing(settings=config.transcriber_options()))
+    simulation.run([stream])
+    return stream, simulation
+
+
+def judged(told: list[Told], reference: Said | None, offline: Offline | None, length: float) -> dict[str, Any]:
+    """The figures that follow from the events of one stream."""
+    result: dict[str, Any] = {"erasure": figures.erasure(told), "revision_rate": figures.revision_rate(told)}
+    if reference is None:
+        return result | dict.fromkeys([*LATENCIES, *WORDING, "errors_streamed"])
+    written = figures.committed(told)
+    alignment = align(reference.words, [entry.text for entry in written])
+    result |= figures.latencies(told, alignment, reference.ends).figures()
+    result |= {"wer_streamed": word_error_rate(alignment, reference), "errors_streamed": alignment.errors}
+    found = offline.alignment if offline is not None else None
+    segments = reference.segments
+    if segments is None:
+        return result | dict.fromkeys(("missing_start", "missing_end", "invented"))
+    first, last = (segments[0], segments[-1]) if segments else (None, None)
+    from_word = len(reference.words) - len(last.words) if last is not None else 0
+    return result | {
+        "missing_start": figures.lost_at(first, 0, alignment, found),
+        "missing_end": figures.lost_at(last, from_word, alignment, found),
+        "invented": figures.invented(written, alignment, segments, length),
+    }
+
+
+def word_error_rate(alignment: Alignment, reference: Said) -> float | None:
+    return alignment.errors / len(reference.words) if reference.words else None
+
+
+def transcribe_offline(folder: Path, audio: Samples, reference: Said) -> Offline:
+    """Both ways to hear the whole file; the one with fewer errors."""
+    heard = resample(audio, SAMPLE_RATE, HEARD_RATE)
+    model = WholeFile(folder)
+    ways = {"whole file": model.whole(heard), "per piece of speech": model.by_speech(heard)}
+    found = [Offline(align(reference.words, normalised(text)), way) for way, text in ways.items()]
+    return min(found, key=lambda one: one.alignment.errors)
+
+
+def model_folder(name: str | None) -> Path:
+    """Where a Whisper model lies. Raises ModelMissing."""
+    if name is None or name == NANO.name:
+        return NANO
+    settings = load_settings()
+    places = [Path(name), *(folder / name for folder in (settings.models_dir, settings.cache_dir) if folder)]
+    for place in places:
+        if (place / "model.bin").is_file():
+            return place.absolute()
+    raise ModelMissing(f"There is no Whisper model called {name}.")
+
+
+if __name__ == "__main__":
+    sys.exit(main("python -m server.bench.captions", __doc__, add_arguments, run))
