@@ -281,8 +281,10 @@ def _prepare(settings: Settings) -> None:
 
 def demo(settings: Settings, *, self_signed: bool = False, snr: float = 5.0) -> int:
     """A noisy talk, live on a channel of its own, on this machine's server or on one of our own."""
+    from server.client.demo import with_captions
+
     _prepare(settings)
-    return run(lambda stop: _demo(Server(settings, self_signed=self_signed), snr, stop))
+    return run(lambda stop: _demo(Server(with_captions(settings), self_signed=self_signed), snr, stop))
 
 
 async def _demo(server: Server, snr: float, stop: asyncio.Event) -> int:

@@ -119,6 +119,7 @@ def _add_client_arguments(publish: argparse.ArgumentParser, listen: argparse.Arg
     )
     publish.add_argument("--no-record", action="store_true", help="do not record the stream")
     listen.add_argument("-o", "--output", metavar="FILE", help="keep what is heard: .wav or .opus")
+    listen.add_argument("--captions", action="store_true", help="print what is said and who says it, as it comes")
     listen.add_argument("--stereo", action="store_true", help="keep both channels of music")
     listen.add_argument("--seconds", type=float, help="stop after that long (default: when the stream ends)")
 

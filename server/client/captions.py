@@ -59,6 +59,11 @@ class CaptionPrinter:
     _open: dict[int, str] = field(default_factory=dict)
     _last: int = 0
 
+    def begin(self) -> None:
+        """Another stream begins."""
+        self.speakers, self._last = [], 0
+        self._open.clear()
+
     def take(self, event: Event) -> None:
         """The next event of the topic."""
         data = event["data"]

@@ -6,8 +6,10 @@ import argparse
 import asyncio
 import itertools
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -16,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from server.audio.frame import Samples
+from server.client.captions import CaptionPrinter, follow
 from server.client.media import Writer, duration_s, open_writer, read_blocks
 from server.client.signalling import get_json, http_session
 from server.client.whep import Listening
@@ -27,6 +30,8 @@ from server.errors import ClearcastError, DiskFull
 IDLE_S = 90.0
 """Without audio for so long, after some was heard, listening ends."""
 POLL_S = 2.0
+_SHOWN = 60
+"""Characters of what is being said that stand beside the bar."""
 RECONNECT_S = 60.0
 """How long `publish` tries to get back to a server: longer than one takes to start anew and wait."""
 
@@ -66,6 +71,11 @@ def listen(options: argparse.Namespace) -> int:
     """Listen to a channel and keep what is heard, until the stream ends or a signal comes. Raises ClearcastError."""
     output = Path(options.output) if options.output else None
     with _Bar("waiting for audio", options.seconds) as (bar, row):
+        printer = CaptionPrinter(
+            line=partial(print, flush=True),
+            show=lambda text: bar.update(row, description=text[-_SHOWN:] or "listening"),
+        )
+        quiet = None if options.captions else "listening"
         heard, concealed = _run(
             record_stream(
                 options.server,
@@ -74,7 +84,8 @@ def listen(options: argparse.Namespace) -> int:
                 seconds=options.seconds,
                 channels=2 if options.stereo else 1,
                 verify=not options.insecure,
-                progress=lambda done: bar.update(row, completed=done, description="listening"),
+                progress=lambda done: bar.update(row, completed=done, description=quiet),
+                captions=printer if options.captions else None,
             )
         )
     share = concealed / heard if heard else 0.0
@@ -146,9 +157,10 @@ async def record_stream(
     token: str | None = None,
     verify: bool = True,
     progress: Told | None = None,
+    captions: CaptionPrinter | None = None,
 ) -> tuple[float, float]:
     """Listen until `seconds` of audio were heard or the stream has ended; the seconds heard, and how many of them
-    were made up for missing packets. The file is closed properly whatever happens."""
+    were made up for missing packets. The file is closed properly whatever happens. `captions` is given what is said."""
     slug = channel or await own_channel(server, token, verify)
     base = server.rstrip("/")
     writer = await asyncio.to_thread(open_writer, output, channels) if output is not None else None
@@ -158,14 +170,49 @@ async def record_stream(
         ) as listening:
             watch = asyncio.create_task(_until_ended(f"{base}/api/v1/channels/{quote(slug, safe='')}", token, verify))
             watch.add_done_callback(lambda _: listening.finish())
+            beside = [watch]
+            if captions is not None:
+                beside.append(asyncio.create_task(print_captions(base, slug, captions, token, verify)))
             try:
                 return await _record(listening.audio(IDLE_S, channels), writer, seconds, progress)
             finally:
-                watch.cancel()
-                await asyncio.gather(watch, return_exceptions=True)
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
     finally:
         if writer is not None:
             await asyncio.to_thread(writer.close)
+
+
+async def print_captions(
+    server: str, slug: str, printer: CaptionPrinter, token: str | None = None, verify: bool = True
+) -> None:
+    """Give `printer` what is said on a channel, in one stream after the other, until cancelled."""
+    url = f"{server}/api/v1/channels/{quote(slug, safe='')}"
+    following: asyncio.Task[None] | None = None
+    stream_id = None
+    async with http_session(token, verify) as http:
+        try:
+            for _ in itertools.count():
+                with suppress(ClearcastError):
+                    stream = (await get_json(http, url)).get("stream")
+                    if stream is not None and stream["id"] != stream_id:
+                        stream_id = stream["id"]
+                        if following is not None:
+                            following.cancel()
+                        printer.begin()
+                        following = asyncio.create_task(_print(server, stream_id, printer, token, verify))
+                await asyncio.sleep(POLL_S)
+        finally:
+            if following is not None:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+
+
+async def _print(server: str, stream_id: str, printer: CaptionPrinter, token: str | None, verify: bool) -> None:
+    with suppress(ClearcastError):  # a server without captions: what is heard is kept all the same
+        async for event in follow(server, f"captions:{stream_id}", token, verify):
+            printer.take(event)
 
 
 async def own_channel(server: str, token: str | None = None, verify: bool = True) -> str:
@@ -225,7 +272,8 @@ class _Bar:
 
     def __init__(self, text: str, total: float | None) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), _Seconds(), TimeElapsedColumn())
-        self._progress = Progress(*columns, console=Console(stderr=True))
+        # What goes to stdout is written above the bar where both are on a screen, and left alone where it is kept.
+        self._progress = Progress(*columns, console=Console(stderr=True), redirect_stdout=sys.stdout.isatty())
         self._row: TaskID = self._progress.add_task(text, total=total)
 
     def __enter__(self) -> tuple[Progress, TaskID]:

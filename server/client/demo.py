@@ -15,6 +15,7 @@ from server.client.whip import publish
 from server.clock import SAMPLE_RATE
 from server.config import Settings
 from server.errors import ClearcastError
+from server.inference.captioning.choice import Hardware, model_name
 
 DATA = Path(__file__).parent / "data"
 TALK = DATA / "talk-two.flac"
@@ -57,6 +58,15 @@ def mix(blocks: Iterator[Samples], snr_db: float) -> Iterator[Samples]:
         index = (position + np.arange(len(block))) % len(noise)
         position += len(block)
         yield np.clip(block + noise[index] * (level * 10 ** (-snr_db / 20)), -1.0, 1.0).astype(np.float32)
+
+
+def with_captions(settings: Settings) -> Settings:
+    """The settings; with the small recogniser of this talk where theirs is not there. Reads the disk."""
+    name = model_name(settings, Hardware.here())
+    folders = [folder for folder in (Path(), settings.models_dir, settings.cache_dir) if folder is not None]
+    if not settings.captions or any((folder / name / "model.bin").is_file() for folder in folders):
+        return settings
+    return settings.model_copy(update={"captions_model": str(NANO)})
 
 
 async def running_server(settings: Settings) -> str | None:
