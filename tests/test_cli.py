@@ -148,7 +148,7 @@ def test_https_with_a_certificate_of_our_own(spawn: Started, tmp_path: Path) -> 
     assert both.returncode == 2
 
 
-def test_the_demo_is_live_on_its_own_channel(spawn: Started) -> None:
+def test_the_demo_is_live_on_its_own_channel(spawn: Started, tmp_path: Path) -> None:
     port = free_port()
     demo = spawn("demo", "--port", str(port), CLEARCAST_DENOISE="RNNoise")
     limit = time.monotonic() + 90
@@ -156,7 +156,7 @@ def test_the_demo_is_live_on_its_own_channel(spawn: Started) -> None:
         assert time.monotonic() < limit
         time.sleep(0.2)
     assert stream[0]["channel"]["slug"] == "demo"
-    again = run("demo", "--port", str(port), CLEARCAST_DENOISE="RNNoise")
+    again = run("demo", "--port", str(port), CLEARCAST_DENOISE="RNNoise", CLEARCAST_DATA_DIR=str(tmp_path / "other"))
     assert again.returncode == 0
     assert f"The demo is live already: http://localhost:{port}/listen/demo" in again.stderr
     demo.send_signal(signal.SIGINT)

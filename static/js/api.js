@@ -52,6 +52,14 @@ export async function request(url, init = {}, limit = LIMIT_MS) {
   return response;
 }
 
+/** @param {number} limit milliseconds @returns {Promise<boolean>} whether the server answers within that */
+export function answers(limit) {
+  return request("/health/live", { cache: "no-store" }, limit).then(
+    () => true,
+    (error) => error.status > 0,
+  );
+}
+
 /** @param {Response} response */
 async function problem(response) {
   const retry = Number(response.headers.get("Retry-After"));

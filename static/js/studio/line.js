@@ -5,7 +5,7 @@
  * new ones fail, it stays.
  */
 
-import { ApiError } from "../api.js";
+import { answers, ApiError } from "../api.js";
 import { Backoff } from "../backoff.js";
 import { Emitter } from "../emitter.js";
 import { Pulse, saidGoodbye } from "../pulse.js";
@@ -20,6 +20,11 @@ const SETTLE_MS = 300;
 /** Who was replaced by another window is told of it within this. */
 const GOODBYE_MS = 600;
 const FLOW_MS = 2000;
+/** An offer that a dead network swallows is missed for seconds; a question is not, and several are under way at once. */
+const ASK_MS = 400;
+const ASK_LIMIT_MS = 1600;
+/** How long an attempt asks before it counts as failed. */
+const ASKING_MS = 4000;
 const FINAL = [400, 401, 403, 404, 409, 413, 415];
 
 /** @param {number} milliseconds */
@@ -128,6 +133,7 @@ export class Line extends Emitter {
   async attempt(signal) {
     this.attempts += 1;
     this.changed();
+    if (!(await this.reached(signal))) return signal.aborted || this.recovered();
     const old = this.link;
     try {
       this.put(await this.dial(signal));
@@ -143,6 +149,27 @@ export class Line extends Emitter {
     if (this.link) await flowing(this.link.session.connection);
     old?.session.connection.close();
     return true;
+  }
+
+  /**
+   * Ask until the server answers: nothing is offered to a network that leads nowhere, and as soon as it leads somewhere
+   * again this knows, whatever the browser says of the network.
+   * @param {AbortSignal} signal
+   * @returns {Promise<boolean>} whether it has answered
+   */
+  async reached(signal) {
+    const hope = !this.well;
+    let there = false;
+    for (const end = Date.now() + ASKING_MS; !there && !signal.aborted && Date.now() < end; ) {
+      await Promise.race([pause(ASK_MS), this.ask().then(() => (there = true))]);
+      if (hope && this.well) break;
+    }
+    return there && !signal.aborted;
+  }
+
+  /** @returns {Promise<void>} when the server has answered, never where it does not */
+  ask() {
+    return new Promise((resolve) => void answers(ASK_LIMIT_MS).then((yes) => yes && resolve()));
   }
 
   /** @returns {boolean} whether the old connection works again */
