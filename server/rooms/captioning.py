@@ -257,6 +257,8 @@ class StreamCaptions:
                     self._teller.speaking(self._speaking.labels, self._now)
             case VoicePrints():
                 self.voices = self._teller.voices(item)
+                if self._speakers.hear(item):
+                    self._tell_speakers()
             case LanguageHeard(language):
                 if language != self._language:
                     self._language = language

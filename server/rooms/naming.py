@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
+
+from server.inference.caption_lane import VoicePrints
+from server.inference.diarization.thresholds import thresholds_of
 from server.rooms.messages import (
     CaptionCommand,
     KnownVoice,
@@ -16,6 +20,7 @@ from server.rooms.messages import (
     speaker_infos,
 )
 from server.speech.speakers import SpeakerName, SpeakerNames
+from server.speech.voices import EnrolledVoice, VoiceBook, VoiceLimits
 
 
 class StreamSpeakers:
@@ -25,6 +30,9 @@ class StreamSpeakers:
         """`known`: what `names` said when an earlier run of the server wrote it down."""
         self._names = SpeakerNames(known)
         self._voices = {voice.id: voice for voice in voices}
+        self._book = VoiceBook(_enrolled(voices))
+        self._declined: set[str] = set()
+        """Labels whose name a person took away: no voice gives them another."""
 
     @property
     def names(self) -> list[SpeakerName]:
@@ -42,6 +50,21 @@ class StreamSpeakers:
             self._names.meet(label)
         return len(self._names.all()) != before
 
+    def hear(self, prints: VoicePrints) -> bool:
+        """What they sound like so far: whoever has a known voice is called what that is called."""
+        before = self._names.all()
+        free = {entry.label: entry for entry in before if entry.merged_into is None and entry.source != "person"}
+        asked = {label: prints.centroids[label] for label in free.keys() & prints.centroids.keys() - self._declined}
+        thresholds = thresholds_of(prints.model)
+        limits = VoiceLimits(thresholds.voice, thresholds.margin)
+        named = {label: entry.voice for label, entry in free.items() if entry.voice is not None}
+        for label, voice in self._book.look(prints.model, asked, prints.seconds, limits, named).items():
+            if voice is None:
+                self._names.forget(label)
+            else:
+                self._names.recognise(label, self._voices[voice].name, voice)
+        return self._names.all() != before
+
     def check(self, labels: Iterable[str]) -> None:
         """Raises NotFound where one of them was never met."""
         for label in labels:
@@ -52,7 +75,7 @@ class StreamSpeakers:
         before = self._names.all()
         match command:
             case SpeakerRename(label, None):
-                self._names.forget(label)
+                self._declined.add(self._names.forget(label).label)
             case SpeakerRename(label, str(name)):
                 self._names.rename(label, name)
             case SpeakerMerge(label, into):
@@ -72,6 +95,7 @@ class StreamSpeakers:
     def _know(self, voices: Sequence[KnownVoice]) -> None:
         """The owner's voices have changed: what a voice was called goes where it goes, and follows its new name."""
         self._voices = {voice.id: voice for voice in voices}
+        self._book.know(_enrolled(voices))
         for entry in self._names.all():
             if entry.voice is None or entry.merged_into is not None:
                 continue
@@ -80,3 +104,8 @@ class StreamSpeakers:
                 self._names.forget_voice(entry.voice)
             else:
                 self._names.recognise(entry.label, voice.name, voice.id)
+
+
+def _enrolled(voices: Iterable[KnownVoice]) -> Iterator[EnrolledVoice]:
+    for voice in voices:
+        yield EnrolledVoice(voice.id, voice.model, np.asarray(voice.centroid, np.float32))

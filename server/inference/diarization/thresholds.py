@@ -37,3 +37,8 @@ KNOWN: dict[str, Thresholds] = {
 
 OTHERS = Thresholds(active=0.5, update=0.3, new=0.7, same=0.7, voice=0.4, margin=0.15)
 """For a model that nobody has tuned."""
+
+
+def thresholds_of(model: str) -> Thresholds:
+    """Those of the model with this id, which is stored beside centroids."""
+    return KNOWN.get(model.rpartition("-")[2], OTHERS)
