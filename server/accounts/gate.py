@@ -65,6 +65,7 @@ class Action(StrEnum):
     CHANGE_VOICE = "change-voice"
     LIST_JOBS = "list-jobs"
     READ_JOB = "read-job"
+    CANCEL_JOB = "cancel-job"
 
 
 RULES: dict[Action, Rule] = {
@@ -95,6 +96,7 @@ RULES: dict[Action, Rule] = {
     Action.CHANGE_VOICE: Rule.OWNER,
     Action.LIST_JOBS: Rule.MEMBER,
     Action.READ_JOB: Rule.OWNER,
+    Action.CANCEL_JOB: Rule.OWNER,
 }
 
 

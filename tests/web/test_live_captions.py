@@ -258,6 +258,10 @@ async def test_jobs_can_be_seen(server: Server, http: aiohttp.ClientSession) -> 
     assert (shown["state"], shown["progress"], shown["result"], shown["started_at"]) == ("queued", 0.0, None, None)
     async with http.get("/api/v1/jobs/theirs") as response:
         await problem(response, 403)
+    assert (await ask(http, "POST", f"/api/v1/jobs/{jobs[0].id}/cancel"))["state"] == "cancelled"
+    await server.services.store.jobs.change(jobs[1].id, state="done")
+    async with http.post(f"/api/v1/jobs/{jobs[1].id}/cancel") as response:
+        await problem(response, 409)
     socket = Page(await subscribe(http, "jobs"))
     snapshot = await socket.until(lambda event: event["type"] == "snapshot")
     assert {item["id"] for item in snapshot["data"]["items"]} == {job.id for job in jobs}

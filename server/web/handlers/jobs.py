@@ -32,3 +32,16 @@ async def list_jobs(call: Call) -> schemas.JobList:
 @table.route("GET", "/api/v1/jobs/{id}", Action.READ_JOB, "One job", resource=load, answer=schemas.JobOut)
 async def read_job(call: Call) -> schemas.JobOut:
     return views.job(call.subject)
+
+
+@table.route(
+    "POST",
+    "/api/v1/jobs/{id}/cancel",
+    Action.CANCEL_JOB,
+    "Have a job done no more",
+    resource=load,
+    answer=schemas.JobOut,
+    errors=(409,),
+)
+async def cancel_job(call: Call) -> schemas.JobOut:
+    return views.job(await call.services.jobs.cancel(call.subject.id))
