@@ -23,8 +23,8 @@ _WEAKEST_OVER = 3
 class WindowSettings:
     """Durations in 48 kHz samples."""
 
-    longest: int = 15 * SAMPLE_RATE
-    """Half of what Whisper hears: a mistake spoils less, and a small model writes worse the longer it has to."""
+    longest: int = 18 * SAMPLE_RATE
+    """Well below the 30 s that Whisper hears: a mistake spoils less, and small models write worse the longer."""
     pause: int = 2 * SAMPLE_RATE
     """So much silence is not worth hearing: models write into it."""
     after: int = SAMPLE_RATE // 5
