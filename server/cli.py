@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="list or fetch models").add_subparsers(metavar="ACTION", required=True)
     models.add_parser("list", help="which models there are and where they lie").set_defaults(run=_list_models)
     pull = models.add_parser("pull", help="fetch models from their publishers")
-    pull.add_argument("names", nargs="*", metavar="NAME", help="which ones (default: the one that the settings name)")
+    pull.add_argument("names", nargs="*", metavar="NAME", help="which ones (default: those that the settings name)")
     pull.add_argument("--again", action="store_true", help="fetch them even if they are there")
     pull.set_defaults(run=_pull_models)
 
@@ -199,14 +199,15 @@ def _demo(options: argparse.Namespace, _rest: list[str]) -> int:
 
 def _list_models(_options: argparse.Namespace, _rest: list[str]) -> int:
     from server.config import load_settings
-    from server.inference.models import MODELS, find_model
+    from server.inference.known_models import MODELS
+    from server.inference.models import find_model
 
     settings = load_settings()
     for spec in MODELS.values():
         folder = find_model(spec.name, settings)
         where = str(folder) if folder is not None else f"not installed ({spec.size / 1e6:.0f} MB to download)"
-        print(f"{spec.name:16} {spec.purpose:24} {where}")
-    print(f"{'RNNoise':16} {'takes the noise out':24} always there; stands in while the others are not")
+        print(f"{spec.name:18} {spec.purpose:24} {where}")
+    print(f"{'RNNoise':18} {'takes the noise out':24} always there; stands in while the others are not")
     return 0
 
 
@@ -215,12 +216,12 @@ def _pull_models(options: argparse.Namespace, _rest: list[str]) -> int:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     from server.config import load_settings
-    from server.inference.models import MODELS, model_spec, pull
+    from server.inference.models import model_spec, pull
+    from server.inference.wanted import wanted_models
 
     settings = load_settings()
-    default = [settings.denoise] if settings.denoise in MODELS else ["DeepFilterNet3"]
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    for name in options.names or default:
+    for name in options.names or wanted_models(settings):
         model_spec(name)
         with Progress(*columns, console=Console(stderr=True)) as progress:
             task = progress.add_task(name, total=None)

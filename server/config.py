@@ -205,6 +205,21 @@ class Settings(BaseSettings):
         "raw", description="Which audio words are heard in: before or after the noise is taken out."
     )
     diarization: bool = Field(True, description="Whether captions say who speaks.")
+    diarization_segmentation: str = Field(
+        "auto", description="Model that tells who talks at once: a file (ONNX, pyannote), or pyannote's name of one."
+    )
+    diarization_embedding: str = Field(
+        "auto", description="Model that tells voices apart: a file (ONNX, pyannote), or pyannote's name of one."
+    )
+    diarization_active: float | None = Field(
+        None, gt=0.0, lt=1.0, description="Probability from which on somebody speaks; by the model when unset."
+    )
+    diarization_update: float | None = Field(
+        None, gt=0.0, le=1.0, description="Share of a window that somebody has to speak in to be heard as a new voice."
+    )
+    diarization_new: float | None = Field(
+        None, gt=0.0, le=2.0, description="Distance from every known voice from which on it is a new one."
+    )
     diarization_ear: Literal["raw", "clean"] = Field(
         "raw", description="Which audio speakers are told apart in: before or after the noise is taken out."
     )

@@ -19,7 +19,8 @@ from server.clock import PACKET, SAMPLE_RATE
 from server.config import Settings
 from server.doctor.findings import Finding, fails, look, ok
 from server.errors import ClearcastError
-from server.inference.models import MODELS, damaged, find_models
+from server.inference.known_models import MODELS
+from server.inference.models import damaged, find_models
 from server.store.database import Database, database_url
 
 DATABASE_S = 10.0

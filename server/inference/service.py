@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +10,12 @@ from pathlib import Path
 from server import metrics
 from server.config import Settings
 from server.errors import ClearcastError, Unavailable
+from server.inference.background_pull import BackgroundPull
 from server.inference.denoise_kind import DenoiseKind
 from server.inference.exchange.area import Area
 from server.inference.exchange.host import HostEnd
 from server.inference.lane import DenoiseLane, DenoiserStatus
-from server.inference.models import find_models, pull
+from server.inference.models import find_models
 from server.inference.supervisor import WorkerEvent, WorkerLost, WorkerReady, WorkerSupervisor
 from server.inference.worker import LOADER, WorkerConfig
 from server.inference.worker_lane import WorkerLane
@@ -115,7 +115,7 @@ class WorkerDenoiseService:
         self._supervisor: WorkerSupervisor[WorkerConfig] | None = None
         self._config: WorkerConfig | None = None
         self._fetching: asyncio.Task[None] | None = None
-        self._stop_fetching = threading.Event()
+        self._pulling = BackgroundPull(settings.cache_dir)
         self._folders: list[Path] = []
         self._too_large = 0
         self._not_started = 0
@@ -188,7 +188,7 @@ class WorkerDenoiseService:
         return True
 
     async def close(self) -> None:
-        self._stop_fetching.set()
+        self._pulling.stop()
         if self._again is not None:
             self._again.cancel()
         if self._fetching is not None:
@@ -336,7 +336,8 @@ class WorkerDenoiseService:
         pause, longest = FETCH_AGAIN_S
         while True:
             try:
-                folder = await self._pulled()
+                # What lies in the cache already was found and could not be used.
+                folder = await self._pulling.pull(self._wanted, again=True)
             except ClearcastError as error:
                 log.warning("the model could not be fetched", reason=error.message, again_in_s=pause)
                 self._tell(
@@ -355,41 +356,3 @@ class WorkerDenoiseService:
         self._note = note
         if self.status.state == "ready":
             self._listeners.set(replace(self.status, detail=note))
-
-    async def _pulled(self) -> Path:
-        """`pull` in a thread that does not hold up the end of the program.
-
-        What lies in the cache already was found and could not be used.
-        """
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[Path] = loop.create_future()
-
-        def settle(result: Path | None, error: ClearcastError | None) -> None:
-            if done.done():
-                return
-            if error is not None:
-                done.set_exception(error)
-            elif result is not None:
-                done.set_result(result)
-
-        def run() -> None:
-            result, failure = None, None
-            try:
-                result = pull(self._wanted, self._progress, folder=self._settings.cache_dir, again=True)
-            except _Stopped:
-                return
-            except ClearcastError as error:
-                failure = error
-            if not self._stop_fetching.is_set():
-                loop.call_soon_threadsafe(settle, result, failure)
-
-        threading.Thread(target=run, name="model-download", daemon=True).start()
-        return await done
-
-    def _progress(self, done: int, total: int | None) -> None:
-        if self._stop_fetching.is_set():
-            raise _Stopped
-
-
-class _Stopped(Exception):
-    """The service is closing: the rest of the download can wait."""

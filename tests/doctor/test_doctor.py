@@ -193,7 +193,7 @@ def test_models_that_are_missing_damaged_and_whole(settings: Callable[..., Setti
     checkpoint = folder / "checkpoints" / "model.ckpt"
     checkpoint.write_text("weights")
     assert "no checksums" in parts.models(settings()).what
-    models._write_sums(folder)
+    models.write_sums(folder)
     assert "as it was fetched" in parts.models(settings()).what
     checkpoint.write_text("other weights")
     found = parts.models(settings())

@@ -7,17 +7,18 @@ import http.server
 import io
 import os
 import stat
+import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from server.errors import DiskFull, ModelCorrupt, ModelMissing
-from server.inference import models
-from server.inference.models import MODELS, ModelSpec, find_model, find_models, model_spec, pull
+from server.inference.known_models import MODELS, ModelSpec
+from server.inference.models import damaged, find_model, find_models, model_spec, pull
 from tests.disks import mounted
 from tests.inference.helpers import install, offline
 
@@ -103,6 +104,20 @@ class Publisher:
 
     def spec(self, name: str = NAME) -> ModelSpec:
         return replace(model_spec(name), urls=(self.url(f"/{name}.zip"),))
+
+
+class Enough(Exception):
+    """Somebody wants no more."""
+
+
+def stop_after(size: int) -> Callable[[int, int | None], None]:
+    """Progress that ends a download once it has so many bytes."""
+
+    def stop(done: int, total: int | None) -> None:
+        if done > size:
+            raise Enough
+
+    return stop
 
 
 @pytest.fixture(autouse=True)
@@ -260,15 +275,8 @@ def test_more_than_a_model_can_be_is_refused(publisher: Publisher, tmp_path: Pat
 def test_a_caller_may_stop_and_go_on_later(publisher: Publisher, tmp_path: Path) -> None:
     publisher.files[f"/{NAME}.zip"] = packed(NAME)
 
-    class Enough(Exception):
-        pass
-
-    def stop(done: int, total: int | None) -> None:
-        if done > 100_000:
-            raise Enough
-
     with pytest.raises(Enough):
-        pull(NAME, stop, folder=tmp_path, spec=publisher.spec())
+        pull(NAME, stop_after(100_000), folder=tmp_path, spec=publisher.spec())
     pull(NAME, folder=tmp_path, spec=publisher.spec())
     assert publisher.ranges[1] is not None
 
@@ -305,5 +313,128 @@ def test_an_unknown_model_is_refused() -> None:
 
 
 def test_no_model_needs_an_account() -> None:
-    for spec in models.MODELS.values():
-        assert all(url.startswith("https://") and "@" not in url for url in spec.urls)
+    for spec in MODELS.values():
+        urls = [*spec.urls, *(url for file in spec.loose for url in file.urls)]
+        assert urls and all(url.startswith("https://") and "@" not in url for url in urls)
+
+
+# ---- archives of other kinds, and files that are published one by one
+
+
+def tarred(**files: bytes) -> bytes:
+    """A tar.bz2 as publishers make it; the keys are paths with two underscores for a slash."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:bz2") as archive:
+        for path, content in files.items():
+            member = tarfile.TarInfo(path.replace("__", "/"))
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return out.getvalue()
+
+
+SEGMENTATION = MODELS["segmentation-3.0"]
+ROOT_IN_TAR = "sherpa-onnx-pyannote-segmentation-3-0"
+
+
+def test_an_archive_of_another_kind_is_unpacked_too(publisher: Publisher, tmp_path: Path) -> None:
+    content = tarred(**{f"{ROOT_IN_TAR}__model.onnx": b"weights", f"{ROOT_IN_TAR}__README.md": b"text"})
+    publisher.files["/x.tar.bz2"] = content
+    spec = replace(SEGMENTATION, urls=(publisher.url("/x.tar.bz2"),), sha256=hashlib.sha256(content).hexdigest())
+    folder = pull(spec.name, folder=tmp_path, spec=spec)
+    assert folder == tmp_path / "segmentation-3.0"
+    assert (folder / "model.onnx").read_bytes() == b"weights"
+    assert damaged(folder) == []
+    assert damaged(folder, spec) == [], "what was fetched counts before what is known"
+
+
+@pytest.mark.parametrize("kind", ["link", "outside", "cut", "no archive"])
+def test_a_tar_file_is_not_trusted(publisher: Publisher, tmp_path: Path, kind: str) -> None:
+    content = tarred(**{f"{ROOT_IN_TAR}__model.onnx": os.urandom(50_000)})
+    if kind == "outside":
+        content = tarred(**{"..__outside": b"no"})
+    elif kind == "cut":
+        content = content[:-20_000]
+    elif kind == "no archive":
+        content = b"<html>"
+    elif kind == "link":
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w:bz2") as archive:
+            member = tarfile.TarInfo("link")
+            member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            archive.addfile(member)
+        content = out.getvalue()
+    publisher.files["/x.tar.bz2"] = content
+    with pytest.raises(ModelCorrupt):
+        pull("x", folder=tmp_path, spec=replace(SEGMENTATION, urls=(publisher.url("/x.tar.bz2"),), sha256=None))
+    assert not (tmp_path / "segmentation-3.0").exists()
+
+
+def whisper(publisher: Publisher, name: str = "base") -> ModelSpec:
+    """The registry's model, from here."""
+    spec = MODELS[name]
+    return replace(
+        spec, loose=tuple(replace(file, urls=(publisher.url(f"/{name}/{file.name}"),)) for file in spec.loose)
+    )
+
+
+def publish_whisper(publisher: Publisher, name: str = "base") -> None:
+    for file in ("config.json", "tokenizer.json", "vocabulary.txt"):
+        publisher.files[f"/{name}/{file}"] = b"{}"
+    publisher.files[f"/{name}/model.bin"] = os.urandom(300_000)
+
+
+def test_a_model_of_several_files_is_fetched_file_by_file(publisher: Publisher, tmp_path: Path) -> None:
+    publish_whisper(publisher)
+    seen: list[int] = []
+    folder = pull("base", lambda done, total: seen.append(done), folder=tmp_path, spec=whisper(publisher))
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "SHA256SUMS",
+        "config.json",
+        "model.bin",
+        "tokenizer.json",
+        "vocabulary.txt",
+    ]
+    assert seen == sorted(seen) and seen[-1] == 300_006
+    assert damaged(folder) == []
+    assert find_model("base", offline(tmp_path)) == folder
+
+
+def test_a_model_of_several_files_goes_on_where_it_was_cut(publisher: Publisher, tmp_path: Path) -> None:
+    publish_whisper(publisher)
+    with pytest.raises(Enough):
+        pull("base", stop_after(100_000), folder=tmp_path, spec=whisper(publisher))
+    assert find_model("base", offline(tmp_path)) is None
+    asked = len(publisher.ranges)
+    pull("base", folder=tmp_path, spec=whisper(publisher))
+    again = publisher.ranges[asked:]
+    assert len(again) == 3, "the two vocabularies that may be missing, and the rest of the weights"
+    assert again[-1] is not None and again[-1].startswith("bytes=1")
+    assert (tmp_path / "base" / "model.bin").read_bytes() == publisher.files["/base/model.bin"]
+
+
+def test_a_file_that_must_be_there_is_missed(publisher: Publisher, tmp_path: Path) -> None:
+    publish_whisper(publisher)
+    del publisher.files["/base/tokenizer.json"]
+    with pytest.raises(ModelMissing, match=r"tokenizer\.json answered 404"):
+        pull("base", folder=tmp_path, spec=whisper(publisher))
+    publisher.files["/base/tokenizer.json"] = b"{}"
+    del publisher.files["/base/vocabulary.txt"]
+    with pytest.raises(ModelCorrupt, match="files are missing"):
+        pull("base", folder=tmp_path, spec=whisper(publisher))
+
+
+def test_a_single_file_has_to_have_its_checksum(publisher: Publisher, tmp_path: Path) -> None:
+    spec = MODELS["campplus"]
+    file = replace(spec.loose[0], urls=(publisher.url("/voice.onnx"),))
+    publisher.files["/voice.onnx"] = b"another model"
+    with pytest.raises(ModelCorrupt, match="checksum"):
+        pull("campplus", folder=tmp_path, spec=replace(spec, loose=(file,)))
+    right = replace(file, sha256=hashlib.sha256(b"another model").hexdigest())
+    assert (pull("campplus", folder=tmp_path, spec=replace(spec, loose=(right,))) / "campplus.onnx").is_file()
+
+
+def test_a_published_checksum_is_known_without_a_note_beside_the_model(tmp_path: Path) -> None:
+    (tmp_path / "campplus").mkdir()
+    (tmp_path / "campplus" / "campplus.onnx").write_bytes(b"another")
+    assert damaged(tmp_path / "campplus") is None
+    assert damaged(tmp_path / "campplus", MODELS["campplus"]) == ["campplus.onnx"]

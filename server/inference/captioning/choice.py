@@ -99,6 +99,22 @@ def worker_config(
     )
 
 
+def diarizer_config(settings: Settings, segmentation: str, embedding: str) -> dict[str, Any]:
+    """What the worker is told of diarization: files of its two models, or pyannote's names of them."""
+    thresholds = {
+        "active": settings.diarization_active,
+        "update": settings.diarization_update,
+        "new": settings.diarization_new,
+    }
+    return {
+        "segmentation": segmentation,
+        "embedding": embedding,
+        "latency": round(2 * settings.diarization_latency_s) / 2,
+        "device": "cpu" if settings.captions_device == "auto" else settings.captions_device,
+        "thresholds": {name: value for name, value in thresholds.items() if value is not None},
+    }
+
+
 def _chosen(settings: Settings) -> dict[str, Any]:
     """What the operator has chosen, by the keys of the table."""
     compute = settings.captions_compute_type

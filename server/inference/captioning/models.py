@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from server.errors import ModelMissing
+from server.errors import ModelCorrupt, ModelMissing
 from server.inference.caption_lane import CaptionOptions, TurnRevision, Turns, VoicePrints
 from server.inference.captioning.settings import CaptionWorkerConfig
+from server.log import get_logger
 from server.speech.heard import Heard
 from server.speech.processor import Request
 
@@ -54,7 +55,10 @@ class Models:
 
 
 def load_models(config: CaptionWorkerConfig) -> Models:
-    """Whisper and Silero, as the configuration says. Raises ModelMissing or ModelCorrupt."""
+    """Whisper, Silero and diart's, as the configuration says. Raises ModelMissing or ModelCorrupt.
+
+    Without the models of diarization words are heard all the same.
+    """
     from server.inference.recogniser import Recogniser
     from server.inference.voice import SileroVad
 
@@ -62,8 +66,33 @@ def load_models(config: CaptionWorkerConfig) -> Models:
         raise ModelMissing("The Whisper model is not installed.")
     recogniser = Recogniser.load(Path(config.recogniser_dir), config.recogniser_options())
     voice = SileroVad()
+    diarizer, detail = load_diarizer(config.diarizer)
     return Models(
         transcribe=lambda requests: [recogniser.answer(request) for request in requests],
         voice=lambda requests: [voice.answer(request) for request in requests],
+        diarizer=diarizer,
         device=recogniser.settings.device,
+        detail=detail,
     )
+
+
+def load_diarizer(config: Mapping[str, Any] | None) -> tuple[Diarizer | None, str]:
+    """The diarizer, and what a person should know where it cannot be had."""
+    if config is None:
+        return None, ""
+    from server.inference.diarization.diarizer import Diarizer as Loaded
+    from server.inference.diarization.live import LiveSettings
+
+    try:
+        loaded = Loaded.load(
+            config["segmentation"],
+            config["embedding"],
+            LiveSettings(latency=config["latency"]),
+            config["device"],
+        )
+    except (ModelMissing, ModelCorrupt) as error:
+        get_logger(__name__).warning("nobody says who speaks", reason=error.message)
+        return None, error.message
+    embedder = loaded.embedder
+    embedder.thresholds = replace(embedder.thresholds, **config["thresholds"])
+    return loaded, ""

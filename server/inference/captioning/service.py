@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from server import metrics
 from server.clock import SAMPLE_RATE
 from server.config import Settings
-from server.errors import Unavailable
+from server.errors import ClearcastError, ModelCorrupt, Unavailable
+from server.inference.background_pull import BackgroundPull
 from server.inference.caption_lane import (
     CaptionerStatus,
     CaptionLane,
@@ -19,17 +19,24 @@ from server.inference.caption_lane import (
     LaneMemory,
     OnItems,
 )
+from server.inference.captioning.abilities import Abilities, abilities
 from server.inference.captioning.caption_kind import HANG_S, CaptionKind
-from server.inference.captioning.choice import Hardware, model_name, worker_config
+from server.inference.captioning.choice import Hardware, diarizer_config, worker_config
+from server.inference.captioning.finding import Found, find
 from server.inference.captioning.lines import Lines
 from server.inference.captioning.settings import LOADER, CaptionWorkerConfig
+from server.inference.known_models import MODELS, ModelSpec
 from server.inference.supervisor import WorkerEvent, WorkerLost, WorkerReady, WorkerSaid, WorkerSupervisor
 from server.log import get_logger
 
 SOCKET = "captions.sock"
 """In the data folder: where other processes of this machine find the worker."""
 
+PULL = "The operator can run `clearcast models pull`."
 NO_DIARIZER = "Captions do not say who speaks: the models of diarization are not installed."
+
+FETCH_AGAIN_S = (60.0, 3600.0)
+"""First and longest pause before failed downloads are tried again."""
 
 log = get_logger(__name__)
 
@@ -57,14 +64,6 @@ class OffCaptionService:
         """Nothing to end."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    """The model that was found, and what the service must know of it."""
-
-    name: str
-    config: CaptionWorkerConfig
-
-
 class WorkerCaptionService:
     """Hears in a worker process; for one event loop. `loader` replaces the way in which the worker gets its models."""
 
@@ -79,7 +78,12 @@ class WorkerCaptionService:
         self._status = CaptionerStatus("starting", detail="Captions are starting.")
         self._supervisor: WorkerSupervisor[CaptionWorkerConfig] | None = None
         self._connecting: asyncio.Task[None] | None = None
-        self._name = ""
+        self._pulling = BackgroundPull(settings.cache_dir)
+        self._fetching: asyncio.Task[None] | None = None
+        self._missing: tuple[ModelSpec, ...] = ()
+        self._abilities = Abilities()
+        self._gave_up = False
+        """Whether a model could not be fetched."""
 
     @property
     def status(self) -> CaptionerStatus:
@@ -104,14 +108,14 @@ class WorkerCaptionService:
     ) -> CaptionLane:
         if self._supervisor is None:
             raise Unavailable(self._status.detail or "Captions cannot be had.", code="captions-off")
+        self._abilities.check(options)
         return self._lines.open(options, start, on_items, memory)
 
     async def start(self) -> None:
-        """Choose models and start the worker; returns before that is ready (see `wait_ready`)."""
-        found = await asyncio.to_thread(self._find)
-        if found is None:
-            return
-        self._begin(found)
+        """Find models and start the worker; returns before that is ready (see `wait_ready`)."""
+        await self._look()
+        if self._missing and self._settings.models_download:
+            self._fetching = asyncio.create_task(self._fetch(), name="captions-model-download")
 
     async def wait_ready(self, timeout: float) -> bool:
         """Wait until the worker answers; False when it does not within `timeout` seconds."""
@@ -122,36 +126,78 @@ class WorkerCaptionService:
         return True
 
     async def close(self) -> None:
+        self._pulling.stop()
+        tasks = [task for task in (self._fetching, self._connecting) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._supervisor is not None:
             await self._supervisor.stop()
             self._supervisor = None
-        if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.gather(self._connecting, return_exceptions=True)
         self._lines.close()
         self._kind.close()
 
     # ---- the models
 
-    def _find(self) -> _Heard | None:
-        """Reads the disk."""
-        hardware = Hardware.here()
-        name = model_name(self._settings, hardware)
-        folder = _folder(name, self._settings)
-        if folder is None:
-            return None
-        config = worker_config(self._settings, name, folder, hardware, None)
-        return _Heard(
-            config.recogniser,
-            replace(config, loader=self._loader, socket=str((self._settings.data_dir / SOCKET).absolute())),
-        )
+    async def _look(self) -> None:
+        """Find models, and have the worker use them. What is missing is said."""
+        try:
+            found, config, self._abilities = await asyncio.to_thread(self._find)
+        except ModelCorrupt as error:
+            self._set(replace(self._status, state="degraded", detail=f"Captions are off: {error.message}"))
+            return
+        self._missing = found.missing
+        if config is None:
+            self._set(replace(self._status, state="degraded", detail=self._off(found)))
+            return
+        if self._supervisor is None:
+            limit = self._settings.captions_memory_mb
+            self._supervisor = WorkerSupervisor(self._kind, config, self._on_worker, limit)
+            self._supervisor.start()
+        else:
+            self._supervisor.restart(config)
 
-    def _begin(self, found: _Heard) -> None:
-        self._name = found.name
-        self._supervisor = WorkerSupervisor(
-            self._kind, found.config, self._on_worker, self._settings.captions_memory_mb
-        )
-        self._supervisor.start()
+    def _find(self) -> tuple[Found, CaptionWorkerConfig | None, Abilities]:
+        """Reads the disk."""
+        settings, hardware = self._settings, Hardware.here()
+        found = find(settings, hardware)
+        if found.folder is None:
+            return found, None, Abilities()
+        diarizer = None
+        if found.segmentation is not None and found.embedding is not None:
+            diarizer = diarizer_config(settings, found.segmentation, found.embedding)
+        config = worker_config(settings, found.name, found.folder, hardware, diarizer)
+        config = replace(config, loader=self._loader, socket=str((settings.data_dir / SOCKET).absolute()))
+        return found, config, abilities(found.name, found.folder)
+
+    def _off(self, found: Found) -> str:
+        """Why there are no words, and what to do."""
+        if found.name not in MODELS:
+            return f"Captions are off: there is no Whisper model {found.name}."
+        if self._settings.models_download and not self._gave_up:
+            size = MODELS[found.name].size // 1_000_000
+            return f"Captions are off: the Whisper model is being fetched ({size} MB)."
+        return f"Captions are off: the Whisper model is not installed. {PULL}"
+
+    async def _fetch(self) -> None:
+        """Fetch what is missing, one model after the other, however long that takes, and use what has come."""
+        pause, longest = FETCH_AGAIN_S
+        while self._missing:
+            came = False
+            for spec in self._missing:
+                try:
+                    await self._pulling.pull(spec.name)
+                except ClearcastError as error:
+                    log.warning("a model could not be fetched", model=spec.name, reason=error.message, again_in_s=pause)
+                else:
+                    log.info("a model has been fetched", model=spec.name)
+                    came = True
+            self._gave_up = not came
+            if came or self._supervisor is None:
+                await self._look()
+            if not came:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, longest)
 
     # ---- the worker
 
@@ -170,7 +216,7 @@ class WorkerCaptionService:
             return
         await self._lines.connect(ours)
         nobody = self._settings.diarization and about["diarizer"] is None
-        detail = " ".join(filter(None, (NO_DIARIZER if nobody else "", about["detail"])))
+        detail = about["detail"] or (f"{NO_DIARIZER} {PULL}" if nobody else "")
         state = "degraded" if nobody or about["recogniser"] is None else "ready"
         self._set(CaptionerStatus(state, about["recogniser"], about["diarizer"], about["device"], detail))
 
@@ -193,10 +239,3 @@ class WorkerCaptionService:
         if status != before:
             for listener in list(self._listeners):
                 listener(status)
-
-
-def _folder(name: str, settings: Settings) -> Path | None:
-    """The folder of a Whisper model."""
-    places = [Path(name)] if "/" in name else []
-    places += [folder / name for folder in (settings.models_dir, settings.cache_dir) if folder is not None]
-    return next((place for place in places if (place / "model.bin").is_file()), None)

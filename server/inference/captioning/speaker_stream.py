@@ -20,7 +20,7 @@ STEP = SAMPLE_RATE // 10
 """New audio that is worth waking the diarizer for."""
 MOST = 30 * SAMPLE_RATE
 """Audio that is handed over at once, at most."""
-BACKLOG = 15 * SAMPLE_RATE
+BACKLOG = 60 * SAMPLE_RATE
 """Audio of a live stream that waits for the diarizer at most; then nobody says who spoke in it."""
 
 log = get_logger(__name__)
@@ -43,7 +43,8 @@ class SpeakerStream:
         self._ids = itertools.count(1)
         self._ear = Ear()
         self._stream: Any = None
-        """Of the diarizer; None until audio is heard, and after it failed."""
+        """Of the diarizer; None until audio is heard, and after it failed. It has heard everything to `_stream_end`."""
+        self._stream_end = 0
         self._taken = 0
         self._waiting: list[Samples] = []
         self._next = 0
@@ -54,19 +55,9 @@ class SpeakerStream:
         self._reached = 0
 
     @property
-    def taken(self) -> int:
-        """Up to where the diarizer has heard the audio (48 kHz)."""
-        return self._taken
-
-    @property
-    def reached(self) -> int:
-        """Up to where it was told who spoke (48 kHz)."""
-        return self._reached
-
-    @property
     def needed(self) -> int:
-        """Audio from this sample (48 kHz) on is to be kept: of a file, which is never begun again, what waits."""
-        return self._reached if self.live else self._next
+        """Audio from this sample (48 kHz) on is to be kept: of a file, never begun again, what is not heard."""
+        return self._reached if self.live else self._taken
 
     def push(self, frame: AudioFrame, now: int) -> None:
         """The next audio. Raises ValueError when it does not follow."""
@@ -97,9 +88,10 @@ class SpeakerStream:
 
     def prepare(self, request: Request) -> tuple[Any, Heard | None]:
         """What the diarizer is to hear for a request. In its thread. Raises InvalidRequest."""
-        start = int(request.options["start"] or 0)
-        if self._stream is None:
+        start, end = int(request.options["start"] or 0), int(request.options["end"] or 0)
+        if self._stream is None or self._stream_end != start:
             self._stream = self._diarizer.open(self._options, start, self._voices)
+        self._stream_end = end
         return self._stream, None if request.options["ended"] else Heard(start, request.arrays[0])
 
     def _hear(self, heard: Heard) -> None:
@@ -134,7 +126,6 @@ class SpeakerStream:
         """Too slow: go on with what comes, and with the voices that are known."""
         log.warning("diarization is too slow, audio is left out", seconds=(self._end - self._next) // SAMPLE_RATE)
         self._waiting, self._next = [], self._end
-        self._stream = None
         self._tell([Turns((), self._end)])
 
     def _tell(self, items: Sequence[LaneItem]) -> None:
@@ -142,5 +133,7 @@ class SpeakerStream:
             if isinstance(item, VoicePrints):
                 self._voices = item
             if isinstance(item, Turns):
-                self._reached = max(self._reached, item.watermark)
-        self.said += items
+                if item.watermark <= self._reached:
+                    continue  # of audio that was given up meanwhile
+                self._reached = item.watermark
+            self.said.append(item)

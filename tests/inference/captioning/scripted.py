@@ -14,6 +14,7 @@ import numpy as np
 
 from server.errors import ModelCorrupt
 from server.inference.caption_lane import CaptionOptions, TurnRevision, Turns, VoicePrints
+from server.inference.captioning.finding import NEEDED
 from server.inference.captioning.models import Models
 from server.inference.captioning.settings import CaptionWorkerConfig
 from server.speech.heard import Heard
@@ -28,7 +29,8 @@ def install(folder: Path, lines: Sequence[Line], **faults: Any) -> Path:
     """A model's folder with a script in it. `faults`: see `load`."""
     model = folder / MODEL
     model.mkdir(parents=True, exist_ok=True)
-    (model / "model.bin").write_bytes(b"a script")
+    for name in NEEDED:
+        (model / name).write_text("{}")
     (model / "script.json").write_text(json.dumps({"lines": lines, **faults}))
     return folder
 
