@@ -157,30 +157,27 @@ async def test_a_caption_is_corrected_hidden_and_taken_back(http: aiohttp.Client
     await page.close()
 
 
-@pytest.mark.parametrize(
-    ("number", "change", "status", "code"),
-    [
-        ("1", {"text": ""}, 400, "invalid-request"),
-        ("1", {"text": " \n "}, 400, "invalid-request"),
-        ("1", {"text": "x" * 10_000}, 400, "invalid-request"),
-        ("1", {"text": "a\x07b"}, 400, "invalid-request"),
-        ("1", {}, 400, "invalid-request"),
-        ("1", {"speakers": ["S9"]}, 404, "unknown-speaker"),
-        ("1", {"speakers": ["S1"] * 50}, 400, "invalid-request"),
-        ("1", {"text": "x", "start": 3}, 400, "invalid-request"),
-        ("9", {"text": "x"}, 404, "unknown-caption"),
-        ("-1", {"text": "x"}, 404, "unknown-caption"),
-        ("99999999999999999999", {"text": "x"}, 404, "unknown-caption"),
-        ("1?version=final", {"text": "x"}, 404, "unknown-caption"),
-        ("1?version=worst", {"text": "x"}, 400, "invalid-request"),
-    ],
-    ids=lambda value: str(value)[:40],
-)
-async def test_corrections_that_mean_nothing(
-    http: aiohttp.ClientSession, number: str, change: dict[str, Any], status: int, code: str
-) -> None:
-    async with http.patch(f"{PATH}/captions/{number}", json=change) as response:
-        assert (await problem(response, status))["code"] == code
+NONSENSE: list[tuple[str, dict[str, Any], int, str]] = [
+    ("1", {"text": ""}, 400, "invalid-request"),
+    ("1", {"text": " \n "}, 400, "invalid-request"),
+    ("1", {"text": "x" * 10_000}, 400, "invalid-request"),
+    ("1", {"text": "a\x07b"}, 400, "invalid-request"),
+    ("1", {}, 400, "invalid-request"),
+    ("1", {"speakers": ["S9"]}, 404, "unknown-speaker"),
+    ("1", {"speakers": ["S1"] * 50}, 400, "invalid-request"),
+    ("1", {"text": "x", "start": 3}, 400, "invalid-request"),
+    ("9", {"text": "x"}, 404, "unknown-caption"),
+    ("-1", {"text": "x"}, 404, "unknown-caption"),
+    ("99999999999999999999", {"text": "x"}, 404, "unknown-caption"),
+    ("1?version=final", {"text": "x"}, 404, "unknown-caption"),
+    ("1?version=worst", {"text": "x"}, 400, "invalid-request"),
+]
+
+
+async def test_corrections_that_mean_nothing(http: aiohttp.ClientSession) -> None:
+    for number, change, status, code in NONSENSE:
+        async with http.patch(f"{PATH}/captions/{number}", json=change) as response:
+            assert (await problem(response, status))["code"] == code, (number, change)
     assert (await ask(http, "GET", f"{PATH}/captions"))["items"][0]["rev"] == 1
 
 
@@ -218,12 +215,10 @@ async def test_speakers_are_named_merged_and_taken_apart(http: aiohttp.ClientSes
     await page.close()
 
 
-@pytest.mark.parametrize(
-    "name", ["", "   ", "x" * 10_000, "a\x00b", "\u200f"], ids=["none", "spaces", "10 kB", "control", "invisible"]
-)
-async def test_names_that_are_none(http: aiohttp.ClientSession, name: str) -> None:
-    async with http.patch(f"{PATH}/speakers/S1", json={"name": name}) as response:
-        assert (await problem(response, 400))["code"] == "invalid-request"
+async def test_names_that_are_none(http: aiohttp.ClientSession) -> None:
+    for name in ("", "   ", "x" * 10_000, "a\x00b", "\u200f"):
+        async with http.patch(f"{PATH}/speakers/S1", json={"name": name}) as response:
+            assert (await problem(response, 400))["code"] == "invalid-request", name[:20]
 
 
 async def test_speakers_that_there_are_not(http: aiohttp.ClientSession) -> None:
