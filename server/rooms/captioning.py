@@ -155,6 +155,11 @@ class StreamCaptions:
             self._teller.state(*state, self._now)
             self._changed()
 
+    @property
+    def answered(self) -> bool:
+        """Whether somebody may say what the lane heard last before long."""
+        return self._around.captions is not None and self._around.captions.status.state != "starting"
+
     # ---- the lane
 
     def open(self, start: int) -> None:

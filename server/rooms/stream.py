@@ -377,7 +377,7 @@ class Stream:
 
     async def put_away(self) -> None:
         """Leave the recording and the captions so that the next run can go on with them."""
-        await self.captions.settle(TAIL_AT_SHUTDOWN)
+        await self.captions.settle(TAIL_AT_SHUTDOWN if self.captions.answered else 0.0)
         if self._audio is not None:
             self._save(self._around.clock.samples(), stopped=True)
             await self._audio.close(last=False)
