@@ -37,7 +37,7 @@ async def page(call: Call) -> web.StreamResponse:
     return _file(static_dir() / "index.html")
 
 
-for _path in ("/", "/live", "/listen/{slug}", "/listen/{slug}/overlay", "/recordings", "/recordings/{id}"):
+for _path in ("/", "/live", "/listen/{slug}", "/listen/{slug}/overlay", "/recordings", "/recordings/{id}", "/voices"):
     table.route("GET", _path, Action.VIEW_PAGE, "The page", produces="text/html", documented=False)(page)
 
 

@@ -15,6 +15,7 @@ import { overlayView } from "./views/overlay.js";
 import { recordingView } from "./views/recording.js";
 import { recordingsView } from "./views/recordings.js";
 import { studioView } from "./views/studio.js";
+import { voicesView } from "./views/voices.js";
 
 const OVERLAY = /^\/listen\/([^/]+)\/overlay\/?$/;
 const ROUTES = [
@@ -24,6 +25,7 @@ const ROUTES = [
   { pattern: /^\/listen\/([^/]+)\/?$/, view: listenView },
   { pattern: /^\/recordings\/?$/, view: () => recordingsView() },
   { pattern: /^\/recordings\/([^/]+)\/?$/, view: recordingView },
+  { pattern: /^\/voices\/?$/, view: () => voicesView() },
   { pattern: /^/, view: () => missingView() },
 ];
 

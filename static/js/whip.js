@@ -18,8 +18,9 @@ const MUSIC = "stereo=1;sprop-stereo=1;maxaveragebitrate=256000";
 /**
  * @param {string} slug
  * @param {PublishOptions} options
+ * @param {(query: URLSearchParams) => void} [add] more of it
  */
-export function whipUrl(slug, options) {
+export function whipUrl(slug, options, add) {
   const query = new URLSearchParams({
     denoise: options.denoise,
     denoise_strength: String(options.strength),
@@ -27,6 +28,7 @@ export function whipUrl(slug, options) {
     record: String(options.record),
   });
   if (options.title) query.set("title", options.title);
+  add?.(query);
   return `/whip/${encodeURIComponent(slug)}?${query}`;
 }
 

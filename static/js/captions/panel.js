@@ -107,7 +107,8 @@ function atFrames(draw) {
 export class CaptionsPanel {
   /**
    * @param {CaptionsModel} model
-   * @param {import("./turns.js").TurnOptions & { hidden?: boolean }} [options] `hidden`: what a person has hidden is shown, too
+   * @param {import("./turns.js").TurnOptions & { hidden?: boolean, drawn?: () => void }} [options] `hidden`: what a person has
+   * hidden is shown, too; `drawn`: called after each change
    */
   constructor(model, options = {}) {
     this.model = model;
@@ -145,6 +146,7 @@ export class CaptionsPanel {
       say(this.state, stateWords(model));
       this.state.hidden = !this.state.textContent;
       this.about.show();
+      this.options.drawn?.();
     });
   }
 

@@ -117,7 +117,9 @@ export class TurnList {
       const mark = h("span", { class: `mark s${one.hue}` }, h("i"), make(one));
       return at > 0 ? [h("span", { class: "and" }, at === who.length - 1 ? "and" : ","), mark] : [mark];
     });
+    const focused = head.contains(document.activeElement);
     head.replaceChildren(...parts);
+    if (focused) head.querySelector("button")?.focus({ preventScroll: true });
   }
 
   /** @param {HTMLElement} paragraph @param {Caption[]} captions */

@@ -5,7 +5,7 @@
 
 import { ApiError } from "../api.js";
 
-/** @typedef {{ title?: string, denoise?: string, recording?: boolean, denoise_strength?: number, post_filter?: boolean }} Change */
+/** @typedef {{ title?: string, denoise?: string, recording?: boolean, denoise_strength?: number, post_filter?: boolean, off_record?: boolean }} Change */
 
 /** A slider that is dragged says more than anybody has to know. */
 const SPACING_MS = 120;

@@ -8,11 +8,12 @@ import { disconnect } from "../peer.js";
 import { measure, UNKNOWN } from "../quality.js";
 import { recall, remember } from "../settings.js";
 import { store } from "../store.js";
-import { publish, whipUrl } from "../whip.js";
+import { publish } from "../whip.js";
 import { Changes } from "./changes.js";
 import { Meter } from "./level.js";
 import { Line } from "./line.js";
 import { Microphone } from "./microphone.js";
+import { offerUrl } from "./offer.js";
 import { recallPass, rememberPass } from "./pass.js";
 import { Rescue, Silence } from "./rescue.js";
 import { Wake } from "./wake.js";
@@ -145,13 +146,7 @@ export class Publisher extends Emitter {
   async dial(signal) {
     const me = store.me;
     if (!me) throw new ApiError(0, "not-ready", "The page is not ready yet. Try again in a moment.");
-    const url = whipUrl(me.channel, {
-      title: this.title,
-      denoise: this.music ? "music" : this.denoise ? "active" : "bypassed",
-      record: this.recording,
-      strength: this.strength,
-      postFilter: this.postFilter,
-    });
+    const url = offerUrl(this, me.channel);
     const link = await publish(url, this.sending, store.config?.ice_servers ?? [], this.pass?.token ?? null, signal, this.music);
     if (signal.aborted) {
       // Stopped in the very moment in which it stood.

@@ -6,11 +6,13 @@ import { editableTitle } from "../editable.js";
 import { clock, here, listening } from "../format.js";
 import { banner, liveTag, setLiveTag } from "../parts.js";
 import { store } from "../store.js";
+import { studioCaptions } from "../studio/captions.js";
 import { controls } from "../studio/controls.js";
 import { publisher } from "../studio/publisher.js";
 import { soundCheck } from "../studio/soundcheck.js";
 import { muteButton, stage } from "../studio/stage.js";
 import { strip } from "../studio/strip.js";
+import { captionChoices } from "../studio/wording.js";
 import { endedWords, levelWords, notice } from "../studio/words.js";
 import { copy, toast } from "../toast.js";
 
@@ -161,13 +163,14 @@ export async function studioView() {
   const scene = stage(publisher, level.hint);
   const [head, air, link, notes, trio] = [heading(known), airInfo(known), connection(), notices(), controls(publisher)];
   const [sound, check] = [strip(publisher), soundCheck(publisher)];
+  const [captions, wording] = [studioCaptions(publisher), captionChoices(publisher)];
   const place = h("section", { class: "stage" }, head.element, scene.left, scene.meter, scene.right, air.line, air.time, air.side);
-  const element = h("div", { class: "col studio" }, place, h("div", { class: "under" }, level.element, link.element), notes.trouble, notes.ended, sound.element, trio.element, check.element);
+  const element = h("div", { class: "col studio" }, place, h("div", { class: "under" }, level.element, link.element), notes.trouble, notes.ended, sound.element, captions.element, trio.element, wording.element, check.element);
 
   const show = () => {
     element.classList.toggle("on-air", publisher.onAir || publisher.state === "stopping");
     element.classList.toggle("away", publisher.state === "reconnecting");
-    for (const part of [head, air, link, sound, notes, trio, check, level, scene]) part.show();
+    for (const part of [head, air, link, sound, captions, notes, trio, wording, check, level, scene]) part.show();
   };
   const unwatch = publisher.watch(show);
   const timer = setInterval(show, 250);
@@ -181,7 +184,7 @@ export async function studioView() {
     leave() {
       unwatch();
       clearInterval(timer);
-      for (const part of [scene, sound, check]) part.stop();
+      for (const part of [scene, sound, captions, check]) part.stop();
       for (const type of ["pointerdown", "keydown"]) document.removeEventListener(type, wake);
       if (publisher.state === "idle") publisher.microphone.close();
     },

@@ -1,0 +1,37 @@
+/** What a talker wants of captions, as this browser remembers it, and how it is asked for. */
+
+import { recall, remember } from "../settings.js";
+
+/**
+ * @typedef {object} Wishes
+ * @property {boolean} on
+ * @property {string} language a code as in "en"; empty: whatever is heard
+ * @property {number} speakers how many are expected; 0: whoever comes
+ * @property {string} vocabulary names and jargon, with commas between
+ */
+
+export const MOST_VOCABULARY = 500;
+/** @type {Wishes} */
+const USUAL = { on: true, language: "", speakers: 0, vocabulary: "" };
+
+/** @returns {Wishes} */
+export function recallWishes() {
+  return { ...USUAL, ...recall("captions", {}) };
+}
+
+/** @param {Partial<Wishes>} change @returns {Wishes} */
+export function keepWishes(change) {
+  const wishes = { ...recallWishes(), ...change };
+  remember("captions", wishes);
+  return wishes;
+}
+
+/** @param {URLSearchParams} query of the WHIP address */
+export function addWishes(query) {
+  const { on, language, speakers, vocabulary } = recallWishes();
+  if (!on) return query.set("captions", "false");
+  if (language) query.set("language", language);
+  if (speakers > 0) query.set("speakers", String(speakers));
+  if (vocabulary.trim()) query.set("vocabulary", vocabulary.trim());
+  return undefined;
+}
