@@ -143,8 +143,10 @@ class Store extends Emitter {
 
   /** @param {Envelope} event */
   onSystem(event) {
-    if (!this.config || !event.data?.denoise) return;
-    this.config.denoise = { ...this.config.denoise, ...event.data.denoise };
+    if (!this.config || !event.data) return;
+    const { denoise, captions } = event.data;
+    if (denoise) this.config.denoise = { ...this.config.denoise, ...denoise };
+    if (captions) this.config.captions = captions;
     this.changed();
   }
 }

@@ -112,6 +112,8 @@ export class CaptionsModel extends Emitter {
     if (before && (before.rev > caption.rev || (before.final && !caption.final))) return false;
     this.sorted = null;
     if (!caption.final && caption.words.length === 0 && !caption.text) this.captions.delete(caption.id);
+    // Of what is hidden everybody is told only that it is; whoever may read it has read it.
+    else if (caption.hidden && !caption.text && before?.text) this.captions.set(caption.id, { ...caption, text: before.text, words: before.words });
     else this.captions.set(caption.id, caption);
     while (this.captions.size > MOST) this.dropOldest();
     return true;
