@@ -151,7 +151,7 @@ class Server:
         async def media_happened(event: MediaEvent) -> None:
             await announcer.media(event)
             if event.type == "stream_ended" and event.stream is not None:
-                caption_journal.over(event.stream)
+                await caption_journal.over(event.stream)
                 await final_passes.over(event.stream)
 
         def said(told: CaptionOutput) -> None:

@@ -20,8 +20,9 @@ ORDER = FOUNDATION + MEDIA_HOST + SERVICES + WIRING
 THROUGH_THE_WALL = (
     *("server.audio", "server.speech"),
     *("server.rooms.messages", "server.inference.lane", "server.inference.caption_lane"),
+    "server.inference.diarization.thresholds",
 )
-"""What services may know of the media host: commands, events and states, all serialisable, and pure code."""
+"""What services may know of the media host: commands, events and states, all serialisable, pure code and data."""
 
 MODEL_LIBRARIES = {
     *("torch", "torchaudio", "onnxruntime", "ctranslate2", "faster_whisper", "diart", "pyannote", "df", "libdf"),

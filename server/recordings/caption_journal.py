@@ -149,8 +149,8 @@ class CaptionJournal:
                 return
         self._work()
 
-    def over(self, stream: StreamInfo) -> None:
-        """A stream has ended: the last is written, or, where nothing is recorded, all of it goes."""
+    async def over(self, stream: StreamInfo) -> None:
+        """A stream has ended: wait until the last is written or, where nothing was recorded, until all is gone."""
         self._prints_due.pop(stream.id, None)
         self._tries.pop(stream.id, None)
         if stream.recording.id is None:
@@ -165,6 +165,7 @@ class CaptionJournal:
                 self._unkept.popitem(last=False)
             self._to_forget.add(stream.id)
         self._work()
+        await self.settle()
 
     def _put_caption(self, stream_id: str, caption: Caption) -> None:
         key = (stream_id, caption.id)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import combinations
 from typing import Protocol
 
 import numpy as np
 
 from server.errors import Conflict, NotFound
+from server.inference.diarization.thresholds import thresholds_of
 from server.recordings.captions import CaptionDesk
 from server.rooms.messages import CaptionAnswer, CaptionCommand, KnownVoice, SpeakerInfo, StreamInfo, VoicesKnown
+from server.speech import voices
 from server.speech.speakers import clean_name
 from server.store.records import CaptionVersion, Page, Voice, VoicePrint
 from server.store.store import Store
@@ -49,7 +52,8 @@ class VoiceBook:
     ) -> Voice:
         """Keep what a speaker of a stream sounds like under the speaker's name; who it is has consented.
 
-        Raises NotFound; Conflict where the speaker has no name, too little was heard, or there are too many voices.
+        Raises NotFound; Conflict where the speaker has no name, too little or two people were heard, or there are too
+        many voices.
         """
         meant = await self._captions.version(stream_id, version)
         speaker, prints = await self._heard(stream_id, label, meant)
@@ -59,6 +63,10 @@ class VoiceBook:
         if seconds < LEAST_HEARD:
             raise Conflict(
                 f"Only {seconds:.0f} s of this voice were heard; it takes {LEAST_HEARD:.0f}.", code="voice-too-short"
+            )
+        if _two_people(prints):
+            raise Conflict(
+                "What was joined here sounds like two people: take them apart, then save each.", code="voice-mixed"
             )
         voice = await self._store.voices.learn(owner, speaker.name, prints, now)
         await self._captions.link_voice(stream_id, speaker.label, voice.id, meant)
@@ -102,6 +110,15 @@ class VoiceBook:
                     await self._media.change_captions(stream.id, known)
                 except (Conflict, NotFound):
                     continue  # it has no captions, or has just ended
+
+
+def _two_people(prints: list[VoicePrint]) -> bool:
+    """Whether labels that a person has merged sound further apart than one person does."""
+    heard = [item for item in prints if item.seconds >= voices.LEAST_HEARD]
+    return any(
+        voices.distance(one.centroid, other.centroid) > thresholds_of(one.model).new + thresholds_of(one.model).margin
+        for one, other in combinations(heard, 2)
+    )
 
 
 def _middle(voice: Voice) -> list[float]:

@@ -181,7 +181,7 @@ async def test_nothing_is_kept_of_a_stream_that_was_not_recorded(desk: Desk) -> 
     desk.journal.put(final(1))
     await desk.until_kept(1)
     desk.journal.put(final(2))
-    desk.journal.over(unrecorded)
+    await desk.journal.over(unrecorded)
     desk.journal.put(final(3))
     desk.journal.put(speakers(ADA, SECOND))
     await desk.journal.settle(timeout=30)
@@ -201,9 +201,9 @@ async def test_what_speakers_sound_like_is_written_now_and_then_and_at_the_end(
         await desk.journal.settle(timeout=30)
     assert sum("abc" in batch.prints for batch in database.taken) == 1
     desk.journal.put(heard(S1=4.0, S2=2.0))
-    desk.journal.over(OVER)
+    await desk.journal.over(OVER)
     await desk.journal.settle(timeout=30)
-    desk.journal.over(OVER)  # nothing is left to write: nobody waits for it
+    await desk.journal.over(OVER)  # nothing is left to write: nobody waits for it
     await asyncio.wait_for(desk.journal.settle(timeout=3600), 30)
     kept = await desk.store.captions.prints("abc", CaptionVersion.LIVE)
     assert {label: (item.seconds, item.centroid.tolist()) for label, item in kept.items()} == {
