@@ -61,6 +61,7 @@ SAVE_AFTER = 50
 
 SWITCHED_OFF = "Captions are switched off on this server."
 NOT_WANTED = "This stream has no captions: its publisher did not want any."
+BROKEN = "The captions of this stream have stopped because of an error in the server. The stream goes on."
 MUSIC = "A stream of music has no captions."
 
 KEPT = Queue(
@@ -203,11 +204,25 @@ class StreamCaptions:
         if self._feed is None or self._over:
             return
         self._now = max(self._now, start + len(samples))
-        if self._feed.take(tap, start, samples):
-            self._say(self._captions.pass_time(self._now))
-            if self._gap and self._now >= self._gap_until:
-                self._gap = ""
-                self._tell_state()
+        try:
+            if self._feed.take(tap, start, samples):
+                self._pass_time()
+        except Exception:  # the boundary of one stream's captions: its audio goes on
+            log.exception("captions failed", stream=self._stream_id)
+            self._break()
+
+    def _pass_time(self) -> None:
+        self._say(self._captions.pass_time(self._now))
+        if self._gap and self._now >= self._gap_until:
+            self._gap = ""
+            self._tell_state()
+
+    def _break(self) -> None:
+        """A mistake in the server: this stream goes on without captions."""
+        self._over, self._refused = True, BROKEN
+        if self._lane is not None:
+            self._lane.close()
+        self._tell_state()
 
     def end(self, *, whole: bool) -> None:
         """No audio comes any more; `settle` must follow. What is not heard yet will be where the audio is `whole`."""
@@ -247,9 +262,13 @@ class StreamCaptions:
     # ---- what is heard
 
     def _hear(self, items: Sequence[LaneItem]) -> None:
-        for item in items:
-            if not self._over:
-                self._hear_one(item)
+        try:
+            for item in items:
+                if not self._over:
+                    self._hear_one(item)
+        except Exception:  # the same boundary: other streams are heard by the same worker
+            log.exception("captions failed", stream=self._stream_id)
+            self._break()
 
     def _hear_one(self, item: LaneItem) -> None:
         match item:
