@@ -183,6 +183,12 @@ class EventHub:
         for subscriber in entry.subscribers:
             subscriber.offer(envelope)
 
+    def let_go(self, topic: str) -> None:
+        """Remember nothing of what was said on a topic that is nearly over; who comes back gets a snapshot."""
+        entry = self._topics.get(topic)
+        if entry is not None:
+            entry.ring.clear()
+
     async def subscribe(self, subscriber: Subscriber, topic: str, position: Position | None = None) -> None:
         """Send what was missed, or a snapshot, then everything new.
 

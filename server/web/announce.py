@@ -61,6 +61,8 @@ class Announcer:
             data = {"stream": stream.id, "stage": event.stage or "recording", "detail": event.detail}
         self._hub.publish("streams", kind, data)
         self._hub.publish(f"stream:{stream.id}", kind, data)
+        if event.type == "stream_ended":
+            self._hub.let_go(f"captions:{stream.id}")  # half a megabyte for every stream that there ever was
 
     def levels(self, levels: Levels) -> None:
         """Tell whoever watches the stream just now how loud it is."""

@@ -28,7 +28,7 @@ REQUEST_ID_HEADER = "X-Request-Id"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 CROSS_ORIGIN_PATHS = ("/whip/", "/whep/", "/api/")
 PROGRAM_PATHS = (*CROSS_ORIGIN_PATHS, "/static/", "/health/", "/metrics")
-ALLOW_HEADERS = "Authorization, Clearcast-Resume-Token, Content-Type, If-Match"
+ALLOW_HEADERS = "Authorization, Clearcast-Resume-Token, Content-Type, If-Match, Last-Event-ID"
 ALLOW_METHODS = "GET, POST, PATCH, DELETE, OPTIONS"
 EXPOSE_HEADERS = ", ".join(
     (

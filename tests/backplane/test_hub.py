@@ -160,3 +160,14 @@ async def test_whoever_has_finished_gets_what_waits_and_nothing_more(hub: EventH
     hub.publish("streams", "too late", {})
     assert [item["type"] for item in await read(reader, 3)] == ["snapshot", "last"]
     assert not reader.lagging
+
+
+async def test_what_was_let_go_comes_as_a_snapshot(hub: EventHub) -> None:
+    sent = [hub.publish("streams", f"e{number}", {}) for number in range(3)]
+    hub.let_go("streams")
+    hub.let_go("nothing")
+    reader = Subscriber()
+    await hub.subscribe(reader, "streams", Position(sent[0].epoch, 2))
+    hub.publish("streams", "new", {})
+    first, second = await read(reader, 2)
+    assert (first["type"], first["seq"], second["type"], second["seq"]) == ("snapshot", 3, "new", 4)

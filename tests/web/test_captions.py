@@ -13,6 +13,7 @@ import pytest
 
 from server.accounts.gate import Actor
 from server.app import Server
+from server.backplane.hub import QUEUE
 from server.rooms.messages import known_caption, known_speakers
 from server.speech.speakers import SpeakerName
 from server.store.captions import CaptionBatch
@@ -330,6 +331,21 @@ async def test_server_sent_events_have_heartbeats_and_a_limit(
     async with asyncio.timeout(30):
         while server.services.readers:
             await asyncio.sleep(0.01)
+
+
+async def test_a_reader_who_falls_behind_is_cut_off(server: Server, http: aiohttp.ClientSession) -> None:
+    async with http.get(f"{PATH}/captions/events") as response:
+        reader = Reader(response)
+        await reader.next()
+        await reader.next()
+        for _ in range(QUEUE + 1):
+            server.services.hub.publish("captions:abc", "caption", {})
+        with pytest.raises((aiohttp.ClientError, ConnectionError)):
+            async with asyncio.timeout(30):
+                await response.content.read()
+        async with asyncio.timeout(30):
+            while server.services.readers:
+                await asyncio.sleep(0.01)
 
 
 async def test_readers_are_told_that_the_server_goes_down(server: Server, http: aiohttp.ClientSession) -> None:
