@@ -197,3 +197,31 @@ def test_clipped_audio_with_an_offset_is_still_heard(recogniser: Recogniser, tal
     driver.take(listening.flush())
     driver.answer(0)
     assert "number is twelve six" in driver.text
+
+
+def asking(audio: Samples, **options: Any) -> Request:
+    return Request(1, "transcribe", (audio,), 0, droppable=False, options=options)
+
+
+def test_windows_heard_together_say_what_they_say_alone(talk: Samples) -> None:
+    recogniser = Recogniser.load(NANO, RecogniserSettings(batch=4))
+    spans = [(0.3, 3.3), (3.2, 6.0), (0.0, 0.3), (6.0, 9.0)]
+    requests = [asking(heard(talk, *span)) for span in spans]
+    requests[2] = asking(np.zeros(8_000, np.float32))
+    assert len({recogniser.alike(request) for request in requests}) == 1
+    together = recogniser.answer_all(requests)
+    for request, found in zip(requests, together, strict=True):
+        alone = recogniser.answer(request)
+        assert [word.text for word in found.words()] == [word.text for word in alone.words()]
+        assert [word.start for word in found.words()] == pytest.approx([word.start for word in alone.words()], abs=0.1)
+    assert "twelve" in "".join(word.text for word in together[0].words())
+
+
+def test_prompts_of_one_length_share_a_batch() -> None:
+    recogniser = Recogniser.load(NANO, RecogniserSettings(batch=4, prompt_tokens=8))
+    audio = np.zeros(16_000, np.float32)
+    said = "the table and the river and the garden and the mountain"
+    lengths = [recogniser.alike(asking(audio, prompt=said[:count])) for count in range(0, len(said), 3)]
+    assert len(set(lengths)) == 3, "nothing, half or all"
+    assert recogniser.alike(asking(audio)) != recogniser.alike(asking(audio, thorough=True))
+    assert recogniser.alike(asking(audio)) != recogniser.alike(asking(audio, language="en"))

@@ -91,7 +91,7 @@ class Engine:
             self._transcribe = Desk[Key](
                 *("transcribe", models.transcribe, self._words_answered, now),
                 most=batch,
-                alike=models.alike,
+                alike=models.alike if batch > 1 else None,
                 spent=self._spent,
             )
         self._voice = Desk[Key]("voice", models.voice, self._words_answered, now)

@@ -39,6 +39,15 @@ class Diarizer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """How the models run just now."""
+
+    device: str = "cpu"
+    detail: str = ""
+    """What a person should know of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Models:
     """What a loader gives the worker."""
 
@@ -47,11 +56,10 @@ class Models:
     voice: Answers
     """Speech or not."""
     diarizer: Diarizer | None = None
-    device: str = "cpu"
-    detail: str = ""
-    """What a person should know of it."""
     alike: Callable[[Request], Hashable] | None = None
     """Which requests the recogniser can hear in one batch; None: any."""
+    condition: Callable[[], Condition] = Condition
+    """Asked every now and then, in another thread."""
 
 
 def load_models(config: CaptionWorkerConfig) -> Models:
@@ -59,20 +67,22 @@ def load_models(config: CaptionWorkerConfig) -> Models:
 
     Without the models of diarization words are heard all the same.
     """
+    from server.inference.captioning.stepping import SteppingRecogniser
     from server.inference.recogniser import Recogniser
     from server.inference.voice import SileroVad
 
     if config.recogniser_dir is None:
         raise ModelMissing("The Whisper model is not installed.")
-    recogniser = Recogniser.load(Path(config.recogniser_dir), config.recogniser_options())
+    folder = Path(config.recogniser_dir)
+    recogniser = SteppingRecogniser(lambda settings: Recogniser.load(folder, settings), config.recogniser_options())
     voice = SileroVad()
     diarizer, detail = load_diarizer(config.diarizer)
     return Models(
-        transcribe=lambda requests: [recogniser.answer(request) for request in requests],
+        transcribe=recogniser.answer_all,
         voice=lambda requests: [voice.answer(request) for request in requests],
         diarizer=diarizer,
-        device=recogniser.settings.device,
-        detail=detail,
+        alike=recogniser.alike,
+        condition=lambda: Condition(recogniser.device, " ".join(filter(None, (recogniser.detail, detail)))),
     )
 
 

@@ -207,6 +207,8 @@ class WorkerCaptionService:
         elif isinstance(event, WorkerSaid):
             if event.message["event"] == "figures":
                 self._figures(event.message)
+            elif event.message["event"] == "changed" and self._status.state != "starting":
+                self._set(replace(self._status, device=event.message["device"], detail=event.message["detail"]))
         else:
             self._on_lost(event)
 

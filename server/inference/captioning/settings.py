@@ -42,7 +42,7 @@ class CaptionWorkerConfig:
         return json.dumps(asdict(self))
 
     def recogniser_options(self) -> RecogniserSettings:
-        return RecogniserSettings(**self.recogniser_settings)
+        return RecogniserSettings(**self.recogniser_settings, batch=self.batch)
 
     def transcriber_options(self) -> TranscriberSettings:
         values = dict(self.transcriber)

@@ -24,7 +24,7 @@ from pathlib import Path
 from server.errors import ClearcastError
 from server.inference.captioning.engine import Engine, Key, Told, clock
 from server.inference.captioning.local_socket import bound
-from server.inference.captioning.models import Models
+from server.inference.captioning.models import Condition, Models
 from server.inference.captioning.peer import Peer
 from server.inference.captioning.settings import CaptionWorkerConfig
 from server.inference.worker import die_with_parent, say
@@ -47,6 +47,8 @@ class Pulse:
 
     control: socket.socket
     engine: Engine
+    models: Models
+    told: Condition
     busy: int = 0
     at: int = 0
     beats: int = 0
@@ -59,6 +61,9 @@ class Pulse:
             say(self.control, event="beat")
             if self.beats % FIGURES_BEATS == 0:
                 self._figures()
+            if (condition := self.models.condition()) != self.told:
+                self.told = condition
+                say(self.control, event="changed", device=condition.device, detail=condition.detail)
 
     def _figures(self) -> None:
         engine, at = self.engine, now()
@@ -115,11 +120,12 @@ async def serve(models: Models, config: CaptionWorkerConfig, lanes: socket.socke
     first.on_lost = ended.set
     local = await loop.create_unix_server(worker.peer, sock=bound(Path(config.socket))) if config.socket else None
     await loop.create_unix_connection(lambda: first, sock=lanes)
-    pulse = asyncio.create_task(Pulse(control, worker.engine).beat(), name="pulse")
+    condition = models.condition()
+    pulse = asyncio.create_task(Pulse(control, worker.engine, models, condition).beat(), name="pulse")
     about = {"recogniser": config.recogniser if models.transcribe is not None else None}
     about["diarizer"] = models.diarizer.name if models.diarizer is not None else None
-    get_logger(__name__).info("captions ready", device=models.device, **about)
-    say(control, event="ready", device=models.device, detail=models.detail, **about)
+    get_logger(__name__).info("captions ready", device=condition.device, **about)
+    say(control, event="ready", device=condition.device, detail=condition.detail, **about)
     closing = asyncio.create_task(ended.wait(), name="closing")
     await asyncio.wait({closing, pulse}, return_when=asyncio.FIRST_COMPLETED)
     pulse.cancel()
