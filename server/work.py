@@ -9,6 +9,7 @@ from server.config import Settings
 from server.inference.caption_lane import Ear
 from server.inference.captioning.file_lane import open_file_lane
 from server.inference.captioning.service import SOCKET
+from server.inference.diarization.thresholds import thresholds_of
 from server.jobs import final_pass
 from server.jobs.runner import Kind
 from server.jobs.worker import work as do_jobs
@@ -17,6 +18,7 @@ from server.masking import secret_values
 from server.process import keep_files_private
 from server.recordings.files import RecordingFolders
 from server.speech.speaker_mapping import map_speakers
+from server.speech.voices import VoiceLimits
 from server.store.folder import prepare_folders
 from server.store.store import Store
 
@@ -37,5 +39,11 @@ def _kinds(settings: Settings, store: Store) -> Mapping[str, Kind]:
         partial(open_file_lane, settings.data_dir / SOCKET),
         map_speakers,
         ears,
+        _voice_limits,
     )
     return {final_pass.KIND: hear.kind()}
+
+
+def _voice_limits(model: str) -> VoiceLimits:
+    thresholds = thresholds_of(model)
+    return VoiceLimits(thresholds.voice, thresholds.margin)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from server.audio.frame import Samples
@@ -14,13 +14,15 @@ from server.clock import SAMPLE_RATE
 from server.errors import Conflict, NotFound
 from server.inference.caption_lane import CaptionOptions, Ear, Urgency
 from server.jobs.hearing import Heard, OpenFile, hear
+from server.jobs.known_voices import named_by_voice
 from server.jobs.runner import Kind, Progress
 from server.recordings.files import RecordingFolders
 from server.speech.captions import Caption
 from server.speech.changes import compare
 from server.speech.final import Account, final_account, final_labels, live_turns, with_corrections
 from server.speech.processor import SpeakerTurn
-from server.store.records import CaptionVersion, Job, Recording, RecordingState, VoicePrint
+from server.speech.voices import VoiceLimits
+from server.store.records import CaptionVersion, Job, Recording, RecordingState, Voice, VoicePrint
 from server.store.store import Store
 
 KIND = "final-pass"
@@ -52,6 +54,8 @@ class FinalPass:
     open_file: OpenFile
     map_speakers: MapSpeakers
     versions: Mapping[Ear, str]
+    voice_limits: Callable[[str], VoiceLimits]
+    """By the id of an embedding model."""
 
     def kind(self) -> Kind:
         return Kind(self.work, self.limit_s)
@@ -76,7 +80,8 @@ class FinalPass:
 
         heard = await self._hear(recording, options, tell)
         await progress.tell(HEARD_SHARE, "Writing captions")
-        return await self._write(job.subject, heard)
+        voices = (await self.store.voices.page(job.owner)).items
+        return await self._write(job.subject, heard, voices)
 
     async def _recording(self, stream_id: str, progress: Progress) -> Recording:
         """The recording, once it is finished: the job is made when the stream ends."""
@@ -128,13 +133,13 @@ class FinalPass:
         except OSError as error:
             raise NotFound(f"The recording's audio cannot be read: {error.strerror}.", code="no-audio") from error
 
-    async def _write(self, stream_id: str, heard: Heard) -> dict[str, Any]:
+    async def _write(self, stream_id: str, heard: Heard, voices: Sequence[Voice]) -> dict[str, Any]:
         """Join with what people have made of the captions up to now, and write it in one transaction."""
         versions = (CaptionVersion.LIVE, CaptionVersion.FINAL)
         for attempt in range(WRITE_ATTEMPTS):
             stamps = {version: await self.store.captions.stamp(stream_id, version) for version in versions}
             live, earlier = [await self._account(stream_id, version) for version in versions]
-            account, prints, result = await asyncio.to_thread(self._join, live, earlier, heard)
+            account, prints, result = await asyncio.to_thread(self._join, live, earlier, heard, voices)
             try:
                 await self.store.captions.replace(
                     stream_id, CaptionVersion.FINAL, account.captions, account.speakers, prints, based_on=stamps
@@ -146,15 +151,19 @@ class FinalPass:
         raise AssertionError
 
     def _join(
-        self, live: Account, earlier: Account, heard: Heard
+        self, live: Account, earlier: Account, heard: Heard, voices: Sequence[Voice]
     ) -> tuple[Account, dict[str, VoicePrint], dict[str, Any]]:
         """Blocks: seconds for a recording of hours. `earlier` is what another attempt has written."""
         live = with_corrections(live, earlier)
         mapping = self.map_speakers(live_turns(live.captions), heard.turns)
         account = final_account(heard.words, heard.turns, live, mapping, heard.gaps)
-        labels = final_labels(heard.turns, live.speakers, mapping)
-        result = {**asdict(compare(live, account)), "language": heard.language, "gaps": len(heard.gaps)}
-        return account, _prints(heard, labels), result
+        prints = _prints(heard, final_labels(heard.turns, live.speakers, mapping))
+        new = {entry.label for entry in account.speakers} - {entry.label for entry in live.speakers}
+        if prints and new and heard.prints is not None:
+            limits = self.voice_limits(heard.prints.model)
+            account = replace(account, speakers=tuple(named_by_voice(account.speakers, new, prints, voices, limits)))
+        result = {**asdict(compare(live, account)), "gaps": len(heard.gaps)}
+        return account, prints, result
 
 
 def _prints(heard: Heard, labels: Mapping[str, str]) -> dict[str, VoicePrint]:

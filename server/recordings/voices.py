@@ -41,7 +41,7 @@ class VoiceBook:
     async def known(self, owner: str) -> list[KnownVoice]:
         """What a stream of this owner is to know its speakers by."""
         page = await self._store.voices.page(owner, limit=MAX_VOICES)
-        return [KnownVoice(voice.id, voice.name, voice.model, _middle(voice)) for voice in page.items]
+        return [KnownVoice(voice.id, voice.name, voice.model, middle(voice)) for voice in page.items]
 
     async def page(self, owner: str, limit: int, cursor: str | None) -> Page[Voice]:
         """Oldest first. Raises InvalidRequest for a foreign cursor."""
@@ -121,8 +121,8 @@ def _two_people(prints: list[VoicePrint]) -> bool:
     )
 
 
-def _middle(voice: Voice) -> list[float]:
+def middle(voice: Voice) -> list[float]:
     """The centroid of all centroids, of unit length."""
-    middle = voice.centroids.mean(axis=0)
-    length = float(np.linalg.norm(middle))
-    return [float(value) for value in (middle / length if length > 0 else middle)]
+    mean = voice.centroids.mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    return [float(value) for value in (mean / length if length > 0 else mean)]

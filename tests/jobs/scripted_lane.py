@@ -15,6 +15,7 @@ from server.inference.caption_lane import (
     LaneMemory,
     OnItems,
     Turns,
+    VoicePrints,
 )
 from server.speech.listening import FileListening
 from server.speech.offline import OfflineSettings
@@ -25,9 +26,16 @@ from tests.speech.scripted import Line, ScriptedTalk, scripted_vad
 class ScriptedFiles:
     """Opens lanes; each hears `lines`, and says `turns` at its end. `lose_at`: seconds after which one is lost."""
 
-    def __init__(self, lines: Sequence[Line], turns: Sequence[SpeakerTurn], lose_at: float | None = None) -> None:
+    def __init__(
+        self,
+        lines: Sequence[Line],
+        turns: Sequence[SpeakerTurn],
+        prints: VoicePrints | None = None,
+        lose_at: float | None = None,
+    ) -> None:
         self.lines = lines
         self.turns = tuple(turns)
+        self.prints = [prints] if prints is not None else []
         self.lose_at = lose_at
         self.opened: list[CaptionOptions] = []
         self.most_ahead = 0
@@ -94,4 +102,4 @@ class _Lane:
     def _end(self) -> None:
         if self._finishing and self._listening.done and not self._closed:
             self._finishing = False
-            self._on_items([Turns(self._files.turns, 0), Finished()])
+            self._on_items([Turns(self._files.turns, 0), *self._files.prints, Finished()])

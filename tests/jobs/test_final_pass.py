@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from server.clock import SAMPLE_RATE
 from server.errors import Conflict, NotFound, Unavailable
-from server.inference.caption_lane import Ear
+from server.inference.caption_lane import Ear, VoicePrints
 from server.jobs import final_pass
 from server.jobs.final_pass import FinalPass
 from server.jobs.hearing import AHEAD, BLOCK
@@ -21,9 +22,10 @@ from server.recordings.files import RecordingFolders
 from server.speech.captions import Caption
 from server.speech.processor import SpeakerTurn, Word
 from server.speech.speakers import SpeakerName
+from server.speech.voices import VoiceLimits
 from server.store.captions import CaptionBatch
 from server.store.database import database_url
-from server.store.records import CaptionVersion, Job, RecordingState
+from server.store.records import CaptionVersion, Job, RecordingState, VoicePrint
 from server.store.store import Store
 from tests.jobs.recordings import write
 from tests.jobs.scripted_lane import ScriptedFiles
@@ -41,6 +43,10 @@ TURNS = [
     SpeakerTurn(11 * SAMPLE_RATE, 18 * SAMPLE_RATE, "b", 1.0),
 ]
 LENGTH = 18.0
+
+
+def limits(model: str) -> VoiceLimits:
+    return VoiceLimits(0.4, 0.1)
 
 
 def by_order(live: Sequence[SpeakerTurn], offline: Sequence[SpeakerTurn]) -> Mapping[str, str]:
@@ -68,7 +74,7 @@ class Scene:
         await self.store.captions.save(CaptionBatch({self.stream_id: captions}, {self.stream_id: speakers}))
 
     async def run(self, files: ScriptedFiles) -> dict[str, Any]:
-        final = FinalPass(self.store, self.files, files, by_order, {Ear.WORDS: "raw", Ear.SPEAKERS: "clean"})
+        final = FinalPass(self.store, self.files, files, by_order, {Ear.WORDS: "raw", Ear.SPEAKERS: "clean"}, limits)
         return await final.work(self.job, Progress(self.store, self.job.id))
 
     async def final(self) -> list[Caption]:
@@ -125,7 +131,7 @@ async def test_done_twice_is_done_once_and_corrections_stay(scene: Scene) -> Non
 async def test_somebody_who_edits_in_that_moment_is_not_overwritten(scene: Scene) -> None:
     await scene.live(live_caption(1, LINES[:7], "S1"))
     files = ScriptedFiles(LINES, TURNS)
-    final = FinalPass(scene.store, scene.files, files, by_order, {Ear.WORDS: "clean", Ear.SPEAKERS: "clean"})
+    final = FinalPass(scene.store, scene.files, files, by_order, {Ear.WORDS: "clean", Ear.SPEAKERS: "clean"}, limits)
     replace_all = scene.store.captions.replace
     tries = 0
 
@@ -156,6 +162,28 @@ async def test_named_people_are_that_many_at_least(scene: Scene) -> None:
     files = ScriptedFiles(LINES, TURNS)
     await scene.run(files)
     assert files.opened[0].min_speakers == 2
+
+
+async def test_a_known_voice_names_who_is_met_only_in_hindsight(scene: Scene) -> None:
+    def voice(*values: float) -> Any:
+        return np.asarray(values, np.float32) / np.linalg.norm(values)
+
+    learn = scene.store.voices.learn
+    for name, heard in [("Eva", voice(1, 0, 0)), ("Ida", voice(0, 1, 0)), ("Ugo", voice(0, 0, 1))]:
+        await learn("local", name, [VoicePrint("m-1", heard, 30.0)], datetime.now(UTC))
+    await scene.live(live_caption(1, LINES[7:13], "S2"), names=[SpeakerName("S1"), SpeakerName("S2")])
+    turns = [replace(turn, speaker={"b": "new", "a": "a"}[turn.speaker]) for turn in TURNS]
+    heard = {"new": voice(0.95, 0.1, 0.05), "a": voice(0.05, 0.9, 0.1)}
+    files = ScriptedFiles(LINES, turns, VoicePrints("m-1", heard, {"new": 11.0, "a": 6.0}))
+    await scene.run(files)
+    speakers = await scene.store.captions.speakers(scene.stream_id, CaptionVersion.FINAL)
+    assert [(entry.label, entry.name, entry.source) for entry in speakers] == [
+        ("S1", None, None),
+        ("S2", None, None),
+        ("S3", "Eva", "voice"),
+    ]
+    prints = await scene.store.captions.prints(scene.stream_id, CaptionVersion.FINAL)
+    assert set(prints) == {"S2", "S3"} and prints["S3"].seconds == 11.0
 
 
 async def test_a_lost_worker_is_told_and_nothing_half_is_written(scene: Scene) -> None:
