@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import resource
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,19 +22,22 @@ from server.bench import live_captions
 from server.bench.caption_figures import Told
 from server.bench.common import emit, main, note
 from server.bench.references import Said, said
-from server.bench.simulated import Hearing, SimulatedStream, Simulation
+from server.bench.simulated import Hearing, SimulatedStream, Simulation, as_measured
 from server.bench.wording import Alignment, align, normalised
 from server.client.demo import NANO, TALK
 from server.client.media import read_audio
 from server.clock import SAMPLE_RATE
 from server.config import Settings, load_settings
 from server.errors import ModelMissing
+from server.inference import random_whisper
 from server.inference.captioning.choice import Hardware, worker_config
 from server.inference.recogniser import Recogniser
 from server.inference.voice import SileroVad
 from server.inference.whole_file import WholeFile
 from server.speech.heard import HEARD_RATE
 
+RANDOM = "random:"
+"""Before the name of a shape: a model with random weights, to see what it costs."""
 LATENCIES = [f"{kind}_p{share}_s" for kind in ("interim", "final") for share in (50, 95)]
 WORDING = ("wer_streamed", "missing_start", "missing_end", "invented")
 
@@ -52,13 +56,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stm", type=Path, help="what is said in it, in segments")
     parser.add_argument("--ctm", type=Path, help="when each word is said")
     parser.add_argument("--rttm", type=Path, help="who speaks when")
-    parser.add_argument("--model", help="Whisper model, by name or folder (default: the small one that is bundled)")
+    parser.add_argument("--model", help="Whisper model, by name or folder; random:tiny and the like for its cost alone")
     parser.add_argument("--streams", type=int, default=1, help="how many streams play it at the same time")
     parser.add_argument("--simulated", action="store_true", help="only on the simulated clock")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; 0 when everything came through."""
+    if str(arguments.model).startswith(RANDOM):
+        emit(measure_shape(arguments.model.removeprefix(RANDOM), read_audio(arguments.audio or TALK)), arguments)
+        return 0
     if arguments.audio is None:
         arguments.audio = TALK
         for kind in ("stm", "ctm", "rttm"):
@@ -155,6 +162,32 @@ def transcribe_offline(folder: Path, audio: Samples, reference: Said) -> Offline
     ways = {"whole file": model.whole(heard), "per piece of speech": model.by_speech(heard)}
     found = [Offline(align(reference.words, normalised(text)), way) for way, text in ways.items()]
     return min(found, key=lambda one: one.alignment.errors)
+
+
+def measure_shape(name: str, audio: Samples) -> dict[str, Any]:
+    """What a Whisper of that shape costs: the file on a simulated machine with one core, as fast as one of this.
+
+    Raises ModelMissing for a shape that nobody knows.
+    """
+    if name not in random_whisper.SHAPES:
+        raise ModelMissing(f"There is no shape {name!r}; there are {', '.join(random_whisper.SHAPES)}.")
+    with tempfile.TemporaryDirectory() as folder:
+        recogniser = random_whisper.load(random_whisper.write(Path(folder), random_whisper.SHAPES[name]))
+    simulation = Simulation(
+        {"vad": SileroVad().answer, "transcribe": recogniser.answer}, as_measured, one_processor=True
+    )
+    stream = SimulatedStream(audio)
+    simulation.run([stream])
+    assert stream.done_at is not None
+    return {
+        "model": f"{RANDOM}{name}",
+        "seconds": len(audio) / SAMPLE_RATE,
+        "rtf": simulation.compute / len(audio) * SAMPLE_RATE,
+        "longest_step_s": max(stream.steps, default=0) / SAMPLE_RATE,
+        "late_at_the_end_s": (stream.done_at - len(audio)) / SAMPLE_RATE,
+        "given_up_s": sum(gap.end - gap.start for gap in stream.gaps if gap.reason == "too slow") / SAMPLE_RATE,
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def model_folder(name: str | None) -> Path:

@@ -6,7 +6,7 @@ and word times come from those features. Everything about a model is read from i
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _TIME_STAMP = 0.02
 """Seconds between two of Whisper's time stamps."""
-_TOKENS_A_SECOND = 12
-_SPARE_TOKENS = 16
+MOST_TOKENS_A_SECOND = 12
+SPARE_TOKENS = 16
 """How long an answer may get: fast speech in any language, time stamps and some more, so that a loop ends."""
 
 
@@ -105,6 +105,10 @@ class Recogniser:
             raise ModelCorrupt(f"The Whisper model in {folder} cannot be used: {error}") from error
         return cls(model, settings)
 
+    def replace_model(self, wrap: Callable[[Any], Any]) -> None:
+        """Put something around CTranslate2's Whisper: to measure, or to see what would become of its mistakes."""
+        self._model.model = wrap(self._model.model)
+
     @property
     def multilingual(self) -> bool:
         """Whether the model knows languages, and may translate."""
@@ -165,7 +169,7 @@ class Recogniser:
 
     def _limit(self, starts: Sequence[list[int]], seconds: Sequence[float]) -> int:
         """Tokens that an answer may have with its prompt: one that goes round in circles holds nobody up for long."""
-        longest = len(starts[0]) + _SPARE_TOKENS + round(_TOKENS_A_SECOND * max(seconds))
+        longest = len(starts[0]) + SPARE_TOKENS + round(MOST_TOKENS_A_SECOND * max(seconds))
         return min(int(self._model.max_length), longest)
 
     def _search(self, thorough: bool, temperature: float) -> dict[str, float]:

@@ -27,6 +27,8 @@ SHORTEST_STEP = SAMPLE_RATE // 2
 LONGEST_STEP = 3 * SAMPLE_RATE
 _REMEMBERED = 64
 """Committed words that are kept for prompts and to see loops, beyond those in the window."""
+_LATE = SAMPLE_RATE // 10
+"""Before the end of the voice: whatever word begins later was not said; the voice outlasts words by more."""
 _ATTEMPTS = 3
 """How often audio that must be decoded is tried, each time another way."""
 
@@ -252,8 +254,8 @@ class Transcriber:
             self.language.hear(value, done.end - done.start)
             window = done.start, done.end
             hypothesis = examine(value, window, self._committed, self._track, self.settings.guards)
-            if done.prompted and hypothesis.trouble is None and self._wordless(done, hypothesis):
-                hypothesis = replace(hypothesis, trouble="prompt", sound=len(hypothesis.words))
+            if hypothesis.trouble is None and self._left_out(done, hypothesis):
+                hypothesis = replace(hypothesis, trouble="wordless", sound=len(hypothesis.words))
             failed = False
         if done.kind == "step":
             yield from self._stepped(done, hypothesis, failed)
@@ -263,8 +265,10 @@ class Transcriber:
         else:
             yield from self._decided(done, hypothesis)
 
-    def _wordless(self, done: _Pass, hypothesis: Hypothesis) -> bool:
-        """Whether the model left out what was said, as it may when the prompt leads it astray."""
+    def _left_out(self, done: _Pass, hypothesis: Hypothesis) -> bool:
+        """Whether the model left out what was said: with a prompt that leads it astray, or where it knew better."""
+        if not done.prompted and (done.kind == "step" or hypothesis.words or not self._tail):
+            return False
         reached = max(done.start, self._committed[-1].end) if self._committed else done.start
         return wordless(hypothesis.words, reached, done.end, self._track, self.settings.guards.evidence)
 
@@ -327,6 +331,7 @@ class Transcriber:
 
     def _close(self, done: _Pass, words: tuple[Word, ...], trouble: str | None) -> Iterator[Transcribed]:
         """The end of speech: everything is committed, nothing of it is decoded again."""
+        words = self._begun_in_time(words, done.speech_end)
         latest = done.speech_end + self.settings.guards.evidence.around
         yield from self._commit(tuple(replace(word, end=max(word.start, min(word.end, latest))) for word in words))
         reached = max(done.start, self._committed[-1].end) if self._committed else done.start
@@ -336,6 +341,13 @@ class Transcriber:
         self._from = None
         yield from self._reach(done.speech_end)
         self._forget(done.speech_end)
+
+    def _begun_in_time(self, words: tuple[Word, ...], speech_end: int) -> tuple[Word, ...]:
+        """The words without those at the end that nobody saw before and that begin as the voice ends: pleasantries."""
+        count = len(words)
+        while count > len(self._tail) and words[count - 1].start > speech_end - _LATE:
+            count -= 1
+        return words[:count]
 
     def _commit(self, words: tuple[Word, ...]) -> Iterator[Transcribed]:
         yield from words
