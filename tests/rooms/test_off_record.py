@@ -22,10 +22,12 @@ from server.speech.transcriber import Gap, Interim
 from tests.rooms.band import Band
 from tests.rooms.hearing import Line, ScriptedCaptions, ended_log, log_lines, texts, told, voice
 from tests.rooms.runs import Runs
-from tests.rooms.sound import level, play
+from tests.rooms.sound import level, play, tone
 from tests.rooms.studio import Studio, heard
 
 S = SAMPLE_RATE
+SECRET = 1500.0
+"""Hertz."""
 OFF, ON = StreamChange(off_record=True), StreamChange(off_record=False)
 
 
@@ -82,6 +84,30 @@ async def test_what_is_off_the_record_is_heard_and_not_recorded(studio: Studio) 
         (True, 6.0),
         (False, 8.1),
     ]
+
+
+@pytest.mark.parametrize("mode", [DenoiseMode.ABSENT, DenoiseMode.ACTIVE])
+async def test_nothing_of_it_is_left_at_the_edges(tmp_path: Path, mode: DenoiseMode) -> None:
+    """It has another pitch: what jitter buffer, denoiser or encoder still held when it began and ended would show."""
+    studio = Studio(tmp_path, captions=ScriptedCaptions(), record_raw=True, opus_bitrate=32_000)
+    await studio.publish(record=True, denoise=mode)
+    await studio.run(1.07)
+    await say(studio, OFF)
+    await studio.run(1.07, lambda at: tone(at, hertz=SECRET))
+    await say(studio, ON)
+    await studio.run(1)
+    await end(studio)
+    lane = studio.host._around.captions.lanes[0]  # type: ignore[union-attr]
+    for audio in (play(studio.folder() / "clean.opus"), *lane.heard.values()):
+        assert loudest(audio, SECRET) < 0.03 < 0.2 < loudest(audio, 440)
+    await studio.host.close()
+
+
+def loudest(audio: Samples, hertz: float) -> float:
+    """Amplitude of a pitch in the 20 ms in which it is loudest."""
+    window = np.hanning(PACKET)
+    wave = window * np.exp(-2j * np.pi * hertz * np.arange(PACKET) / S) * 2 / window.sum()
+    return max(abs(audio[at : at + PACKET] @ wave) for at in range(0, len(audio) - PACKET, PACKET // 4))
 
 
 async def test_the_event_log_says_when_and_nothing_else(studio: Studio, service: ScriptedCaptions) -> None:
