@@ -18,8 +18,8 @@ from typing import Any
 
 import aiohttp
 
-READY_LIMIT_S = 60.0
-STOP_LIMIT_S = 15.0
+READY_LIMIT_S = 120.0
+STOP_LIMIT_S = 30.0
 
 _chance = random.SystemRandom()
 
@@ -64,8 +64,14 @@ def free_port() -> int:
             return port
 
 
+PROGRAM = ("-m", "server", "serve")
+"""What Python is to run."""
+
+
 @asynccontextmanager
-async def local_server(data_dir: Path | None = None, **settings: object) -> AsyncIterator[LocalServer]:
+async def local_server(
+    data_dir: Path | None = None, program: tuple[str, ...] = PROGRAM, **settings: object
+) -> AsyncIterator[LocalServer]:
     """Start a server with `settings` (field names of `server.config.Settings`), yield it when it answers, stop it.
 
     Never downloads models. Raises TimeoutError when it does not come up, with the end of its log.
@@ -84,7 +90,7 @@ async def local_server(data_dir: Path | None = None, **settings: object) -> Asyn
     errors = await asyncio.to_thread(log.open, "ab")
     try:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "server", "serve", env=environment, stdout=errors, stderr=errors
+            sys.executable, *program, env=environment, stdout=errors, stderr=errors
         )
     finally:
         errors.close()

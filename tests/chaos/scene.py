@@ -15,7 +15,7 @@ import numpy as np
 
 from server.audio.frame import Samples
 from server.audio.opus import OpusDecoder, OpusEncoder
-from server.bench.local import LocalServer, local_server
+from server.bench.local import PROGRAM, LocalServer, local_server
 from server.client.whep import Listening
 from server.client.whip import BITRATE, Publication
 from server.clock import PACKET, SAMPLE_RATE
@@ -48,14 +48,16 @@ def at_the_end(samples: Samples) -> float:
 
 
 @asynccontextmanager
-async def whole_server(tmp_path: Path, **settings: object) -> AsyncIterator[LocalServer]:
+async def whole_server(
+    tmp_path: Path, program: tuple[str, ...] = PROGRAM, **settings: object
+) -> AsyncIterator[LocalServer]:
     """A server process whose data folder is `tmp_path`/data; without a denoiser unless the settings name one.
 
     Fails when an exception reached its log, however well everything seemed to go.
     """
     tmp_path.mkdir(exist_ok=True)
     chosen: dict[str, object] = {"denoise": "off", "disk_reserve_mb": 0, **settings}
-    async with local_server(tmp_path / "data", **chosen) as server:
+    async with local_server(tmp_path / "data", program, **chosen) as server:
         yield server
     assert "Traceback" not in server.log.read_text(), server.log.read_text()[-4000:]
 

@@ -19,8 +19,17 @@ from tests.rtc.peers import BROWSER_OFFER
 SDP = {"Content-Type": "application/sdp"}
 PEERS = 50
 FOLLOWERS = 200
-REAPED_S = 30.0
-"""Seconds after which a peer that never connected is let go."""
+REAPED_S = 12.0
+"""Seconds after which a peer that never connected is let go here; a server of its own waits for 30."""
+IMPATIENT = f"""
+from server.rooms import patience
+from server.rtc import peer
+peer.CONNECT_TIMEOUT_S = {REAPED_S}
+patience.CONNECT_LIMIT = round({REAPED_S} * 48_000)
+from server.cli import main
+main()
+"""
+"""What `clearcast serve` runs, but for how long it waits."""
 
 
 def sockets(server: LocalServer) -> int:
@@ -73,11 +82,13 @@ async def demand(connection: socket.socket) -> None:
 @pytest.mark.slow
 async def test_peers_that_never_connect_leave_nothing_behind(tmp_path: Path) -> None:
     hasty = aiohttp.TCPConnector(force_close=True)  # its own connections are not what is counted
-    async with whole_server(tmp_path) as server, aiohttp.ClientSession(connector=hasty) as http:
+    async with (
+        whole_server(tmp_path, ("-c", IMPATIENT, "serve")) as server,
+        aiohttp.ClientSession(connector=hasty) as http,
+    ):
         for number in range(3):
-            await request(
-                server, "POST", "/api/v1/channels", json={"name": f"Empty {number}", "slug": f"empty{number}"}
-            )
+            empty = {"name": f"Empty {number}", "slug": f"empty{number}"}
+            await request(server, "POST", "/api/v1/channels", json=empty)
         ear = await Ear.start(server)
         speaker = await Speaker.start(server, record=False)
         await ear.heard(1.0)

@@ -1,8 +1,8 @@
 """Every page in every state, in both sizes and schemes, as pictures to look at.
 
-They go to the folder in CLEARCAST_PICTURES, else to the test's own. The studio's, on air, is the one in the README:
-`CLEARCAST_PICTURES=pictures pytest tests/e2e/test_pictures.py && cp pictures/studio-live-desktop-light.png
-docs/images/studio.png`.
+They go to the folder in CLEARCAST_PICTURES; without one the pages are gone through and measured. The studio's, on air,
+is the one in the README: `CLEARCAST_PICTURES=pictures pytest tests/e2e/test_pictures.py && cp
+pictures/studio-live-desktop-light.png docs/images/studio.png`.
 """
 
 from __future__ import annotations
@@ -61,11 +61,10 @@ class Album:
             await page.set_viewport_size(view)
             await page.emulate_media(color_scheme=scheme)
             await still(page)
-            file = self.folder / f"{name}-{size}-{scheme}.png"
-            await page.screenshot(path=file)
+            if FOLDER:
+                await page.screenshot(path=self.folder / f"{name}-{size}-{scheme}.png")
             wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            assert wide <= 0, f"{file.name} is {wide} px wider than the window"
-            assert file.stat().st_size < 400_000
+            assert wide <= 0, f"{name}, {size}, {scheme}, is {wide} px wider than the window"
         await page.set_viewport_size(DESKTOP)
         await page.emulate_media(color_scheme="light")
 
