@@ -37,6 +37,9 @@ class Turns:
     def __init__(self) -> None:
         self._turns: list[SpeakerTurn] = []
 
+    def all(self) -> list[SpeakerTurn]:
+        return list(self._turns)
+
     def add(self, turn: SpeakerTurn) -> None:
         self._turns.append(turn)
 

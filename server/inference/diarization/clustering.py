@@ -66,8 +66,9 @@ class StreamSpeakers:
         if np.isnan(embeddings).any(axis=1).all():
             return np.zeros((len(probabilities), self.count), np.float32)
         if self._clustering.centers is None:
-            # diart makes a centre of everybody whom it hears first, even beyond its limit.
-            probabilities = _loudest(probabilities, self._hints.most)
+            # Left to itself diart makes a centre, even beyond its limit, of whoever is heard in the first window,
+            # and half a second is too little to know a voice by.
+            self._clustering.init_centers(embeddings.shape[1])
         segmentation, vectors = _for_diart(probabilities, embeddings)
         assigned: Floats = self._clustering(segmentation, vectors).data.astype(np.float32)
         return assigned
@@ -120,15 +121,6 @@ def _for_diart(probabilities: Floats, embeddings: Floats) -> tuple[Any, Any]:
     from pyannote.core import SlidingWindow, SlidingWindowFeature
 
     return SlidingWindowFeature(probabilities, SlidingWindow()), torch.from_numpy(embeddings)
-
-
-def _loudest(probabilities: Floats, most: int) -> Floats:
-    if probabilities.shape[1] <= most:
-        return probabilities
-    kept = np.argsort(-probabilities.sum(axis=0), kind="stable")[:most]
-    alone = np.zeros_like(probabilities)
-    alone[:, kept] = probabilities[:, kept]
-    return alone
 
 
 def _number(label: str) -> int:
