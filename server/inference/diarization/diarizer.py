@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from server.inference.caption_lane import CaptionOptions, VoicePrints
+from server.inference.caption_lane import CaptionOptions, Urgency, VoicePrints
 from server.inference.diarization.clustering import StreamSpeakers
 from server.inference.diarization.embedding import Embedder, weights_of
 from server.inference.diarization.hints import SpeakerHints
 from server.inference.diarization.live import LiveDiarizer, LiveSettings, Said, Window
+from server.inference.diarization.offline import RecordingDiarizer
 from server.inference.diarization.segmentation import Segmenter
 from server.speech.heard import Heard
 
@@ -41,12 +42,22 @@ class Diarizer:
         """Id of the embedding model: voice prints of another cannot be compared with its own."""
         return self.embedder.identity
 
-    def open(self, options: CaptionOptions, start: int, voices: VoicePrints | None = None) -> OpenDiarizer:
+    def open(
+        self, options: CaptionOptions, start: int, voices: VoicePrints | None = None
+    ) -> OpenDiarizer | RecordingDiarizer:
         """For a stream whose audio begins at `start` (48 kHz); `voices` are known from before, and keep their labels.
 
-        Raises `InvalidRequest` for numbers of speakers that make no sense.
+        A file is heard to its end before anything is said of it. Raises `InvalidRequest` for numbers of speakers that
+        make no sense.
         """
-        speakers = StreamSpeakers(self.name, self.embedder.thresholds, SpeakerHints.of(options), voices)
+        hints = SpeakerHints.of(options)
+        if options.urgency is Urgency.FILE:
+            return RecordingDiarizer(self.segmenter, self.embedder, hints, start)
+        return self.open_live(hints, start, voices)
+
+    def open_live(self, hints: SpeakerHints, start: int, voices: VoicePrints | None = None) -> OpenDiarizer:
+        """A stream of which it is told at once who speaks."""
+        speakers = StreamSpeakers(self.name, self.embedder.thresholds, hints, voices)
         return OpenDiarizer(self, LiveDiarizer(speakers, start, self.settings))
 
     def hear(self, pushed: Sequence[tuple[OpenDiarizer, Heard | None]]) -> list[list[Said]]:
