@@ -36,16 +36,22 @@ class Desk(Generic[Stream]):
         *,
         most: int = 1,
         alike: Callable[[Request], Hashable] | None = None,
+        begins: Callable[[Sequence[Stream]], None] = lambda streams: None,
         spent: Callable[[int, int], None] | None = None,
     ) -> None:
-        """`now` is the clock in 48 kHz samples; `spent(samples, streams)` is told what each batch cost on it."""
+        """`now` is the clock in 48 kHz samples.
+
+        `begins(streams)` is told whom each batch is for, `spent(samples, streams)` what it cost on the clock.
+        """
         self.name = name
         self._answers = answers
         self._deliver = deliver
         self._now = now
         self._most = most
         self._alike = alike
+        self._begins = begins
         self._spent = spent
+        self._since: int | None = None
         self._live = RequestQueue[Stream]()
         self._files = RequestQueue[Stream]()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
@@ -57,6 +63,11 @@ class Desk(Generic[Stream]):
 
     def __len__(self) -> int:
         return len(self._live) + len(self._files)
+
+    @property
+    def at_it(self) -> int:
+        """How long the model has been at its present batch, samples of the clock."""
+        return 0 if self._since is None else self._now() - self._since
 
     @property
     def dropped(self) -> int:
@@ -98,9 +109,11 @@ class Desk(Generic[Stream]):
             self._look_again()
 
     async def _work(self, work: Sequence[tuple[Stream, Request]]) -> None:
-        began = self._now()
+        self._since = began = self._now()
+        self._begins([stream for stream, _ in work])
         loop = asyncio.get_running_loop()
         values = await loop.run_in_executor(self._thread, self._ask, [request for _, request in work])
+        self._since = None
         cost = self._now() - began
         self.busy += cost
         if self._spent is not None:

@@ -77,9 +77,10 @@ class Engine:
         settings: TranscriberSettings,
         batch: int,
         now: Callable[[], int],
-        tell: Callable[..., Any],
+        tell: Callable[[Key, Told], None],
+        begins: Callable[[Sequence[Key]], None] = lambda keys: None,
     ) -> None:
-        """`now` is the clock in 48 kHz samples."""
+        """`now` is the clock in 48 kHz samples; `begins` is told whose windows the recogniser takes next."""
         self._models = models
         self._settings = settings
         self._now = now
@@ -92,6 +93,7 @@ class Engine:
                 *("transcribe", models.transcribe, self._words_answered, now),
                 most=batch,
                 alike=models.alike if batch > 1 else None,
+                begins=begins,
                 spent=self._spent,
             )
         self._voice = Desk[Key]("voice", models.voice, self._words_answered, now)
@@ -106,6 +108,11 @@ class Engine:
     def busy(self) -> int:
         """Samples of the clock that the recogniser worked."""
         return self._transcribe.busy if self._transcribe is not None else 0
+
+    @property
+    def at_it(self) -> int:
+        """How long the slowest model has been at its present batch, samples of the clock."""
+        return max(desk.at_it for desk in (self._transcribe, self._voice, self._speakers) if desk is not None)
 
     @property
     def dropped(self) -> int:

@@ -28,6 +28,7 @@ from server.inference.caption_lane import (
 )
 from server.inference.captioning.items import options_values, voice_values, word_values
 from server.inference.captioning.tape import Tape
+from server.log import get_logger
 from server.queues import Policy, Queue
 from server.speech.processor import Watermark, Word
 from server.speech.transcriber import Gap, Interim
@@ -45,6 +46,8 @@ SLACK = 5 * SAMPLE_RATE
 """So much more before some is dropped: a gap for every frame would be noise."""
 TAPE_S = 90
 """Seconds of audio that a lane keeps: what is undecided, and the window in which it is decoded."""
+DEATHS = 3
+"""Workers that may die of one window before it is left out: the first may have been ended by a person."""
 REMEMBERED = 64
 """Committed words that a worker is told, beyond those in the audio it gets."""
 
@@ -55,6 +58,9 @@ TAPE = Queue(
     holds="seconds of a stream's audio that is not written down yet",
     drop="The caption worker was away or behind for a minute: a gap in the captions, which the final pass fills.",
 )
+
+
+log = get_logger(__name__)
 
 
 class Line(Protocol):
@@ -95,6 +101,7 @@ class WorkerCaptionLane:
         self._finishing = False
         self._finish_sent = False
         self._over = False
+        self._died_at, self._deaths = -1, 0
         self._heard = {Ear.WORDS: True, Ear.SPEAKERS: True}
         TAPE.measure(self, WorkerCaptionLane.kept)
 
@@ -203,6 +210,24 @@ class WorkerCaptionLane:
             at = self._tapes[Ear.WORDS].end
             self._on_items([SpeechEnd(at, at)])
 
+    def died(self) -> None:
+        """A worker died while it heard this lane; of the same window the third one has died in vain."""
+        self._deaths = self._deaths + 1 if self._died_at == self._reached else 1
+        self._died_at = self._reached
+        if self._deaths < DEATHS or self.file or self._over:
+            return
+        tape = self._tapes[Ear.WORDS]
+        log.error("a piece of audio ends the caption worker each time, it is left out", start=self._reached)
+        tape.forget(tape.sent)
+        self._miss(tape.start, "the model died of it")
+
+    def _miss(self, before: int, reason: str) -> None:
+        """Nothing that was said until then, and was not decided, will be written down live."""
+        if before > self._reached:
+            gap = Gap(self._reached, before, reason)
+            self._reached = before
+            self._on_items([gap, Watermark(before)])
+
     def _kept(self, item: LaneItem) -> Iterator[LaneItem]:
         """The item, unless it was said before."""
         if isinstance(item, Turns | TurnRevision):
@@ -276,7 +301,5 @@ class WorkerCaptionLane:
         if ear is Ear.SPEAKERS and before > self._turns_reached:
             self._turns_reached = before
             self._on_items([Turns((), before)])
-        elif ear is Ear.WORDS and before > self._reached:
-            gap = Gap(self._reached, before, "nobody heard it")
-            self._reached = before
-            self._on_items([gap, Watermark(before)])
+        elif ear is Ear.WORDS:
+            self._miss(before, "nobody heard it")

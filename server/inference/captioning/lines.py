@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from server.inference.caption_lane import CaptionOptions, Ear, LaneMemory, OnItems
@@ -110,6 +110,12 @@ class Lines:
         self._heard = None
         self._connection = connection = _Connection(self)
         await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=ours)
+
+    def died_of(self, lanes: Sequence[int]) -> None:
+        """The worker died while it heard these."""
+        for number in lanes:
+            if number in self._lanes:
+                self._lanes[number].died()
 
     def cut(self) -> None:
         """The worker is gone, or is to be."""

@@ -82,6 +82,8 @@ class WorkerCaptionService:
         self._fetching: asyncio.Task[None] | None = None
         self._missing: tuple[ModelSpec, ...] = ()
         self._abilities = Abilities()
+        self._hearing: list[int] = []
+        """Lanes whose windows the recogniser took last."""
         self._gave_up = False
         """Whether a model could not be fetched."""
 
@@ -207,6 +209,8 @@ class WorkerCaptionService:
         elif isinstance(event, WorkerSaid):
             if event.message["event"] == "figures":
                 self._figures(event.message)
+            elif event.message["event"] == "hearing":
+                self._hearing = event.message["lanes"]
             elif event.message["event"] == "changed" and self._status.state != "starting":
                 self._set(replace(self._status, device=event.message["device"], detail=event.message["detail"]))
         else:
@@ -223,6 +227,9 @@ class WorkerCaptionService:
         self._set(CaptionerStatus(state, about["recogniser"], about["diarizer"], about["device"], detail))
 
     def _on_lost(self, lost: WorkerLost) -> None:
+        if lost.was_ready and lost.code in ("crash", "hang"):
+            self._lines.died_of(self._hearing)
+        self._hearing = []
         self._lines.cut()
         detail = "Captions have stopped and are being started again; nothing that is said is lost."
         if not lost.was_ready:

@@ -17,10 +17,11 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from server.clock import SAMPLE_RATE
 from server.errors import ClearcastError
 from server.inference.captioning.engine import Engine, Key, Told, clock
 from server.inference.captioning.local_socket import bound
@@ -31,7 +32,11 @@ from server.inference.worker import die_with_parent, say
 from server.log import configure_logging, get_logger
 from server.process import lower_priority
 
+FIRST = 1
+"""Number of the server's own connection."""
 BEAT_S = 0.5
+STUCK_S = 180.0
+"""A model that is at one batch for so long does not come back: the slowest that is of any use takes a sixth of it."""
 FIGURES_BEATS = 2
 """Beats between two reports of figures."""
 
@@ -59,6 +64,9 @@ class Pulse:
             await asyncio.sleep(BEAT_S)
             self.beats += 1
             say(self.control, event="beat")
+            if self.engine.at_it > STUCK_S * SAMPLE_RATE:
+                say(self.control, event="failed", code="hang", message="A model has been at one window for too long.")
+                return
             if self.beats % FIGURES_BEATS == 0:
                 self._figures()
             if (condition := self.models.condition()) != self.told:
@@ -83,8 +91,9 @@ class Pulse:
 class Worker:
     """The models, whoever is connected, and what goes between them."""
 
-    def __init__(self, models: Models, config: CaptionWorkerConfig) -> None:
-        self.engine = Engine(models, config.transcriber_options(), config.batch, now, self._tell)
+    def __init__(self, models: Models, config: CaptionWorkerConfig, control: socket.socket) -> None:
+        self.engine = Engine(models, config.transcriber_options(), config.batch, now, self._tell, self._begins)
+        self._control = control
         self._peers: dict[int, Peer] = {}
         self._numbers = 0
 
@@ -97,6 +106,10 @@ class Worker:
 
     def _gone(self, number: int) -> None:
         self._peers.pop(number, None)
+
+    def _begins(self, keys: Sequence[Key]) -> None:
+        """Tell the server which of its lanes the recogniser hears: if the process dies of it, it knows of what."""
+        say(self._control, event="hearing", lanes=[lane for number, lane in keys if number == FIRST])
 
     def _tell(self, key: Key, told: Told) -> None:
         peer = self._peers.get(key[0])
@@ -114,7 +127,7 @@ def load(config: CaptionWorkerConfig) -> Models:
 async def serve(models: Models, config: CaptionWorkerConfig, lanes: socket.socket, control: socket.socket) -> None:
     """Hear streams until the server's socket closes."""
     loop = asyncio.get_running_loop()
-    worker = Worker(models, config)
+    worker = Worker(models, config, control)
     first = worker.peer()
     ended = asyncio.Event()
     first.on_lost = ended.set

@@ -17,6 +17,7 @@ from server.inference.caption_lane import CaptionOptions, TurnRevision, Turns, V
 from server.inference.captioning.finding import NEEDED
 from server.inference.captioning.models import Models
 from server.inference.captioning.settings import CaptionWorkerConfig
+from server.speech.decoded import Decoded
 from server.speech.heard import Heard
 from server.speech.processor import Request, SpeakerTurn
 from tests.speech.scripted import Line, ScriptedTalk, scripted_vad
@@ -39,13 +40,15 @@ def load(config: CaptionWorkerConfig) -> Models:
     """The script's models.
 
     `while_missing`: refuses to load while there is no such file. `die_at`: seconds of the stream; a window that
-    holds them ends the process, once. `speakers`: who speaks, in turns of two seconds.
+    holds them ends the process, once, or each time with `die_always`. `speakers`: who speaks, in turns of two seconds.
     """
     assert config.recogniser_dir is not None
     folder = Path(config.recogniser_dir)
     script = json.loads((folder / "script.json").read_text())
     if "while_missing" in script and not Path(script["while_missing"]).exists():
         raise ModelCorrupt("The script is not to be had yet.")
+    with (folder / "loads").open("a") as loads:
+        loads.write("once\n")
     talk = ScriptedTalk([tuple(line) for line in script["lines"]])
 
     def transcribe(requests: Sequence[Request]) -> list[Any]:
@@ -53,7 +56,7 @@ def load(config: CaptionWorkerConfig) -> Models:
             start = float(request.options["start"] or 0) / 48_000
             if start <= script.get("die_at", -1) < start + len(request.arrays[0]) / 16_000:
                 done = folder / "died"
-                if not done.exists():
+                if script.get("die_always") or not done.exists():
                     done.touch()
                     os.kill(os.getpid(), signal.SIGKILL)
                     time.sleep(10)
@@ -65,6 +68,11 @@ def load(config: CaptionWorkerConfig) -> Models:
         voice=lambda requests: [scripted_vad(request) for request in requests],
         diarizer=ScriptedDiarizer(speakers) if speakers else None,
     )
+
+
+def load_bare(config: CaptionWorkerConfig) -> Models:
+    """A model that hears nothing."""
+    return Models(lambda requests: [Decoded(()) for _ in requests], lambda requests: list(map(scripted_vad, requests)))
 
 
 class ScriptedDiarizer:

@@ -7,7 +7,8 @@ import os
 import signal
 import socket
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,14 @@ from server.config import Settings
 from server.errors import Unavailable
 from server.inference.caption_lane import CaptionerStatus, CaptionOptions, Ear, Turns, Urgency, VoicePrints
 from server.inference.captioning.file_lane import open_file_lane
+from server.inference.captioning.finding import NEEDED
 from server.inference.captioning.service import SOCKET, OffCaptionService, WorkerCaptionService
+from server.inference.known_models import MODELS
 from server.speech.transcriber import Gap, Interim
 from tests.inference.captioning.helpers import Said, push
 from tests.inference.captioning.scripted import LOADER, MODEL, install
 from tests.inference.helpers import until
+from tests.inference.publisher import Publisher
 from tests.speech.scripted import sound, spoken
 
 S = SAMPLE_RATE
@@ -125,6 +129,23 @@ async def test_a_worker_that_dies_in_the_middle_of_a_window_is_no_loss_either(st
     said = await heard(service)
     assert said.text == TEXT
     assert "degraded" in service.states
+
+
+async def test_what_ends_every_worker_is_left_out_and_the_rest_is_heard(start: Start) -> None:
+    service = await start(die_at=7.0, die_always=True)
+    said = await heard(service)
+    gaps = said.of(Gap)
+    assert gaps and gaps[0].start <= 7 * S < gaps[-1].end
+    assert said.text.startswith(WORDS)
+    assert not said.text.endswith("weather")
+
+
+async def test_four_streams_at_once_load_each_model_once(start: Start, tmp_path: Path) -> None:
+    service = await start()
+    said = await asyncio.gather(*(heard(service) for _ in range(4)))
+    assert [one.text for one in said] == [TEXT] * 4
+    loads = await asyncio.to_thread((tmp_path / "models" / MODEL / "loads").read_text)
+    assert loads.count("once") == 1
 
 
 async def test_a_stopped_worker_is_noticed_and_replaced(start: Start) -> None:
@@ -232,6 +253,59 @@ def _stranger(path: Path) -> socket.socket:
 async def test_where_nothing_hears_a_file_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="No process makes captions"):
         await open_file_lane(tmp_path / SOCKET, CaptionOptions(urgency=Urgency.FILE), Said(), print)
+
+
+@pytest.fixture
+def publisher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Publisher]:
+    """The registry's Whisper comes from here; nothing lies in the cache."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    publisher = Publisher()
+    spec = MODELS["base"]
+    loose = tuple(replace(file, urls=(publisher.url(f"/{file.name}"),)) for file in spec.loose)
+    monkeypatch.setitem(MODELS, "base", replace(spec, loose=loose))
+    yield publisher
+    publisher.close()
+
+
+async def test_a_missing_model_is_said_fetched_and_used(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.pause.clear()
+    for name in (*NEEDED, "vocabulary.txt"):
+        publisher.files[f"/{name}"] = b"{}"
+    publisher.files["/model.bin"] = b"weights"
+    service = Service(
+        Settings(data_dir=tmp_path, captions=True, captions_model="base", diarization=False),
+        loader="tests.inference.captioning.scripted:load_bare",
+    )
+    try:
+        await service.start()
+        assert service.status.state == "degraded" and service.status.recogniser is None
+        assert service.status.detail == "Captions are off: the Whisper model is being fetched (148 MB)."
+        with pytest.raises(Unavailable, match="being fetched"):
+            service.open(CaptionOptions(), 0, Said())
+        publisher.pause.set()
+        assert await service.wait_ready(60)
+        await until(lambda: service.status.state == "ready")
+        assert service.status.recogniser == "base"
+        service.open(CaptionOptions(), 0, Said()).close()
+    finally:
+        await service.close()
+
+
+@pytest.mark.parametrize("download", [True, False])
+async def test_a_model_that_cannot_be_had_switches_captions_off_with_a_clear_line(
+    publisher: Publisher, tmp_path: Path, download: bool
+) -> None:
+    service = Service(
+        Settings(data_dir=tmp_path, captions=True, captions_model="base", diarization=False, models_download=download)
+    )
+    try:
+        await service.start()
+        line = "Captions are off: the Whisper model is not installed. The operator can run `clearcast models pull`."
+        await until(lambda: service.status.detail == line)
+        assert service.status.state == "degraded"
+        assert service.worker_pid is None
+    finally:
+        await service.close()
 
 
 async def test_captions_that_are_off_say_so() -> None:
