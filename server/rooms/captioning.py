@@ -144,9 +144,9 @@ class StreamCaptions:
         service = self._around.captions
         if absent or service is None:
             return "off", absent
-        status = service.status
-        if status.state == "ready" and (self._refused or self._gap):
-            return "degraded", self._refused or self._gap
+        status, own = service.status, self._refused or self._gap
+        if own and status.state in ("ready", "degraded"):
+            return "degraded", " ".join(filter(None, (own, status.detail if status.detail != own else "")))
         return ("ok" if status.state == "ready" else status.state), status.detail
 
     def _tell_state(self) -> None:

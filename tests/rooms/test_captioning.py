@@ -192,6 +192,11 @@ async def test_words_that_are_missing_are_told_for_a_while(
     assert state.state == "degraded"
     assert "4 s of speech" in state.detail
     assert "too much to do" in state.detail
+    service.tell(replace(READY, state="degraded", detail="Nobody says who speaks."))
+    both = studio.live().captions.detail
+    assert "4 s of speech" in both
+    assert both.endswith("Nobody says who speaks.")
+    service.tell(READY)
     await studio.run(3.2, source=None)
     assert studio.live().captions.state == "ok"
     (gap,) = [line for line in await ended_log(studio) if line["type"] == "captions_gap"]
