@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import re
 import signal
 import sys
@@ -42,6 +43,7 @@ Describe = Callable[[str], None]
 def transcribe(settings: Settings, options: argparse.Namespace) -> int:
     """Transcribe every file that can be; returns 1 where one could not. Raises ClearcastError, KeyboardInterrupt."""
     configure_logging("error", settings.log_format, secret_values(settings))
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")  # what libraries of models tell programmers, in our worker too
     wish = CaptionOptions(language=_language(options.language), speakers=options.speakers, urgency=Urgency.FILE)
     if options.speakers is not None and options.speakers < 1:
         raise InvalidRequest("--speakers: somebody has to speak.")

@@ -24,6 +24,10 @@ from server.speech.speakers import SpeakerNames
 
 JSON_VERSION = 1
 
+_PAUSE = SAMPLE_RATE
+_LONG = 400
+"""Characters of a paragraph from which on a pause, 48 kHz samples, begins another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
@@ -52,15 +56,19 @@ class Transcript:
 
 
 def as_text(transcript: Transcript) -> str:
-    """A paragraph for each turn."""
+    """A paragraph for each turn; a long one is divided at a pause."""
     paragraphs: list[tuple[str, list[str]]] = []
+    ended = 0
     for caption in transcript.shown:
         name = ", ".join(transcript.said_by(caption))
         if not paragraphs or paragraphs[-1][0] != name:
-            paragraphs.append((name, []))
-        paragraphs[-1][1].append(_line(caption))
-    texts = [f"{name}: {' '.join(said)}" if name else " ".join(said) for name, said in paragraphs]
-    return "".join(f"{text}\n" for text in "\n\n".join(texts).splitlines())
+            paragraphs.append((name, [f"{name}: {_line(caption)}" if name else _line(caption)]))
+        elif caption.start - ended >= _PAUSE and sum(map(len, paragraphs[-1][1])) >= _LONG:
+            paragraphs.append((name, [_line(caption)]))
+        else:
+            paragraphs[-1][1].append(_line(caption))
+        ended = caption.end
+    return "\n".join(f"{' '.join(said)}\n" for _, said in paragraphs)
 
 
 def as_srt(transcript: Transcript) -> str:

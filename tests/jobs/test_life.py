@@ -25,7 +25,7 @@ from tests.store.rows import recording, talk
 from tests.talks import NANO, TALK_TWO, read_talk
 from tests.wording import error_rate, spoken_in
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -134,6 +134,14 @@ def test_text_has_a_paragraph_for_each_turn() -> None:
     assert FORMATS["txt"](Transcript(more)) == f"{ZOE}: {said} {said}\n\nSpeaker 2: Short.\n"
 
 
+def test_a_long_paragraph_is_divided_at_a_pause() -> None:
+    said = "One sentence after the other, and each of them is of some length."
+    long = tuple(caption(n, 10.0 * n, 10.0 * n + 9.5, said, "S1") for n in range(7))
+    pause = caption(8, 90, 95, "A new thought.", "S1")
+    text = FORMATS["txt"](Transcript(replace(ACCOUNT, captions=(*long, pause))))
+    assert text == f"{ZOE}: {' '.join([said] * 7)}\n\nA new thought.\n"
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_nothing_said_is_a_valid_file(name: str) -> None:
     text = FORMATS[name](Transcript(Account((), ())))
