@@ -126,6 +126,50 @@ async def finished_recording(server: LocalServer) -> str:
     return speaker.id
 
 
+def everything(slug: str, session: str, stream: str, recording: str) -> list[Case]:
+    """What is to be refused: of a channel, of a peer that has not connected, of a stream and of a recording."""
+    return [
+        # The peer is given up after half a minute.
+        ("PATCH", session, FRAGMENT, CANDIDATE.format(1) * 1_000, {413}),
+        ("PATCH", session, FRAGMENT, CANDIDATE.format(1) * 100, {400, 413}),
+        ("PATCH", session, FRAGMENT, b"\xff\x00", {400}),
+        ("PATCH", session + "x", FRAGMENT, "", {404}),
+        ("DELETE", "/whip/second/" + session.rpartition("/")[2], {}, b"", {404}),
+        *offers("/whip/second"),
+        *offers("/whep/second"),
+        ("POST", f"/whip/{slug}", SDP, BROWSER_OFFER, {409}),
+        ("POST", "/whip/nobody", SDP, BROWSER_OFFER, {404}),
+        ("POST", "/whep/nobody", SDP, BROWSER_OFFER, {404}),
+        ("POST", "/whip/second?title=" + "x" * 10_000, SDP, BROWSER_OFFER, {400}),
+        ("POST", "/whip/second?title=%ff%00", SDP, BROWSER_OFFER, {400}),
+        *texts("/api/v1/channels", "POST", "name"),
+        *texts(f"/api/v1/streams/{stream}", "PATCH", "title"),
+        *texts(f"/api/v1/recordings/{recording}", "PATCH", "title"),
+        *addresses(recording),
+        *ranges(recording),
+        ("GET", "/api/v1/streams?limit=0", {}, b"", {400}),
+        ("GET", "/api/v1/streams?cursor=%ff", {}, b"", {400}),
+        ("GET", "/api/v1/recordings?cursor=" + "A" * 199, {}, b"", {400}),
+        ("PROPFIND", "/api/v1/me", {}, b"", {405}),
+    ]
+
+
+async def send_noise(http: aiohttp.ClientSession, server: LocalServer) -> None:
+    """Offers that were damaged, and what is no HTTP at all."""
+    chaos = random.Random(4)
+    for _ in range(60):  # what is left of an offer is answered or refused
+        body = damaged(BROWSER_OFFER, chaos, chaos.randrange(1, 30)).encode("utf-8", "replace")
+        async with http.post(f"{server.url}/whep/second", data=body, headers=SDP) as response:
+            assert response.status in (201, 400), await response.text()
+    for noise in (b"\x16\x03\x01\x02\x00\x01", b"GET\r\n\r\n", chaos.randbytes(5_000), b"GET /?" + b"A" * 100_000):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+        writer.write(noise)
+        writer.write_eof()
+        with contextlib.suppress(ConnectionError):
+            assert b"200 OK" not in await asyncio.wait_for(reader.read(200), 60)
+        writer.close()
+
+
 @pytest.mark.slow
 async def test_nothing_that_is_sent_disturbs_who_is_live(tmp_path: Path) -> None:
     async with whole_server(tmp_path) as server, aiohttp.ClientSession() as http:
@@ -136,43 +180,9 @@ async def test_nothing_that_is_sent_disturbs_who_is_live(tmp_path: Path) -> None
         slug = await own_channel(server)
         async with http.post(f"{server.url}/whep/second", data=BROWSER_OFFER, headers=SDP) as response:
             session = response.headers["Location"]
-        cases = [
-            *offers("/whip/second"),
-            *offers("/whep/second"),
-            ("POST", f"/whip/{slug}", SDP, BROWSER_OFFER, {409}),
-            ("POST", "/whip/nobody", SDP, BROWSER_OFFER, {404}),
-            ("POST", "/whep/nobody", SDP, BROWSER_OFFER, {404}),
-            ("POST", "/whip/second?title=" + "x" * 10_000, SDP, BROWSER_OFFER, {400}),
-            ("POST", "/whip/second?title=%ff%00", SDP, BROWSER_OFFER, {400}),
-            ("PATCH", session, FRAGMENT, CANDIDATE.format(1) * 1_000, {413}),
-            ("PATCH", session, FRAGMENT, CANDIDATE.format(1) * 100, {400, 413}),
-            ("PATCH", session, FRAGMENT, b"\xff\x00", {400}),
-            ("PATCH", session + "x", FRAGMENT, "", {404}),
-            ("DELETE", "/whip/second/" + session.rpartition("/")[2], {}, b"", {404}),
-            *texts("/api/v1/channels", "POST", "name"),
-            *texts(f"/api/v1/streams/{speaker.id}", "PATCH", "title"),
-            *texts(f"/api/v1/recordings/{recording}", "PATCH", "title"),
-            *addresses(recording),
-            *ranges(recording),
-            ("GET", "/api/v1/streams?limit=0", {}, b"", {400}),
-            ("GET", "/api/v1/streams?cursor=%ff", {}, b"", {400}),
-            ("GET", "/api/v1/recordings?cursor=" + "A" * 199, {}, b"", {400}),
-            ("PROPFIND", "/api/v1/me", {}, b"", {405}),
-        ]
+        cases = everything(slug, session, speaker.id, recording)
         assert "\n".join(await failures(http, server, cases)) == ""
-
-        chaos = random.Random(4)
-        for _ in range(60):  # what is left of an offer is answered or refused
-            body = damaged(BROWSER_OFFER, chaos, chaos.randrange(1, 30)).encode("utf-8", "replace")
-            async with http.post(f"{server.url}/whep/second", data=body, headers=SDP) as response:
-                assert response.status in (201, 400), await response.text()
-        for noise in (b"\x16\x03\x01\x02\x00\x01", b"GET\r\n\r\n", chaos.randbytes(5_000), b"GET /?" + b"A" * 100_000):
-            reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
-            writer.write(noise)
-            writer.write_eof()
-            with contextlib.suppress(ConnectionError):
-                assert b"200 OK" not in await asyncio.wait_for(reader.read(200), 60)
-            writer.close()
+        await send_noise(http, server)
 
         stream = await server.get(f"/api/v1/streams/{speaker.id}")
         assert stream["state"] == "live"

@@ -102,8 +102,13 @@ def write_talk(path: Path, seconds: float = 20, silent: bool = False) -> Path:
     else:
         blocks = list(islice(mix(read_blocks(TALK, loop=True), 12.0), count // 960 + 2))
         samples = np.concatenate(blocks)[:count]
+    return write_sound(path, samples)
+
+
+def write_sound(path: Path, samples: np.ndarray) -> Path:
+    """A WAV file of 16 bits at 48 kHz: shape (n,), or (n, channels), in [-1, 1]."""
     with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(1 if samples.ndim == 1 else samples.shape[1])
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE)
         file.writeframes((samples * 32767).astype("<i2").tobytes())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import wave
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from server.bench.local import local_server
 from server.clock import SAMPLE_RATE
 from tests.conftest import LaunchChromium, new_page
-from tests.e2e.house import KEEP_PEERS, go_live, hears, live_streams, open_listening, stop
+from tests.e2e.house import KEEP_PEERS, go_live, hears, live_streams, open_listening, stop, write_sound
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -42,16 +41,10 @@ LISTEN = """async () => {
 }"""
 
 
-def write_stereo(path: Path) -> Path:
-    """Ten seconds for a fake microphone: one tone on the left, another on the right."""
+def two_tones() -> np.ndarray:
+    """Ten seconds for a fake microphone, shape (n, 2): one tone on the left, another on the right."""
     time = np.arange(10 * SAMPLE_RATE) / SAMPLE_RATE
-    sound = np.stack([0.3 * np.sin(2 * np.pi * hertz * time) for hertz in (LEFT, RIGHT)], 1)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        file.writeframes((sound * 32767).astype("<i2").tobytes())
-    return path
+    return np.stack([0.3 * np.sin(2 * np.pi * hertz * time) for hertz in (LEFT, RIGHT)], 1)
 
 
 async def levels(page: Any) -> list[list[float]]:
@@ -68,7 +61,7 @@ async def levels(page: Any) -> list[list[float]]:
 async def test_left_and_right_arrive_left_and_right(launch_chromium: LaunchChromium, tmp_path: Path) -> None:
     from playwright.async_api import expect
 
-    microphone = write_stereo(tmp_path / "stereo.wav")
+    microphone = write_sound(tmp_path / "stereo.wav", two_tones())
     async with local_server(tmp_path / "data", denoise="off") as server:
         player = await new_page(await launch_chromium(microphone=microphone))
         hearer = await new_page(await launch_chromium())
