@@ -11,6 +11,7 @@ from server.inference.caption_lane import CaptionOptions, Urgency, VoicePrints
 from server.inference.diarization.clustering import StreamSpeakers
 from server.inference.diarization.embedding import Embedder, weights_of
 from server.inference.diarization.hints import SpeakerHints
+from server.inference.diarization.libraries import load_libraries
 from server.inference.diarization.live import LiveDiarizer, LiveSettings, Said, Window
 from server.inference.diarization.offline import RecordingDiarizer
 from server.inference.diarization.segmentation import Segmenter
@@ -35,6 +36,7 @@ class Diarizer:
         cls, segmentation: str, embedding: str, settings: LiveSettings | None = None, device: str = "cpu"
     ) -> Diarizer:
         """Each an ONNX file, or a checkpoint or hub name for pyannote. Raises `ModelMissing` or `ModelCorrupt`."""
+        load_libraries()
         return cls(Segmenter.load(segmentation, device), Embedder.load(embedding, device), settings)
 
     @property

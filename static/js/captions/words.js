@@ -6,7 +6,7 @@ import { h } from "../dom.js";
 /** @typedef {import("../types.js").Word} Word */
 
 /** Below this a recogniser says itself that it is not sure. */
-export const DOUBTFUL = 0.4;
+export const DOUBTFUL = 0.3;
 const DOUBT = "The recogniser was not sure of this word.";
 
 /** @param {Word[]} words @returns {string} */
