@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 
 from server.audio.frame import Samples
@@ -106,7 +107,8 @@ class StreamCaptions:
         self._lane: CaptionLane | None = None
         self._feed: CaptionFeed | None = None
         self._memory: LaneMemory | None = None
-        self._finished = asyncio.Event()
+        self._enough = asyncio.Event()
+        self._heard_all = False
         self._over = False
         self._refused = ""
         self._gap = ""
@@ -235,12 +237,16 @@ class StreamCaptions:
     async def settle(self, patience: float) -> None:
         """Wait for the last words, `patience` seconds at most, and let go of the lane; nothing is said after."""
         if self._lane is not None and not self._over:
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
-                    await self._finished.wait()
-            except TimeoutError:
+                    await self._enough.wait()
+            if not self._heard_all:
                 self._miss(self._lane.backlog)
         self.close()
+
+    def hurry(self) -> None:
+        """The server is stopped while the last words are awaited: they have no more time than those of live streams."""
+        asyncio.get_running_loop().call_later(TAIL_AT_SHUTDOWN, self._enough.set)
 
     def close(self) -> None:
         """Say what is known and let go of the lane."""
@@ -291,7 +297,8 @@ class StreamCaptions:
             case Gap():
                 self._miss_words(item)
             case Finished():
-                self._finished.set()
+                self._heard_all = True
+                self._enough.set()
 
     def _hear_words(self, item: Word | Interim | Watermark) -> None:
         """Of what is off the record nothing is written, not even a word that only begins or ends in it."""

@@ -154,6 +154,8 @@ class MediaHost:
                 self._end(stream, SHUTDOWN)
             else:
                 self._suspend(stream)
+        for stream in self._ending.values():
+            stream.captions.hurry()
         self._audience.close()
         await self._background.settle()
         await self._shelf.settle()
@@ -162,8 +164,8 @@ class MediaHost:
         await self._encoding.close()
         self._looking.shutdown(wait=False)
         self._disk.shutdown(wait=False)  # a disk that hangs must not hold up the rest
-        for unsubscribe in self._unsubscribe:
-            unsubscribe()
+        while self._unsubscribe:
+            self._unsubscribe.pop()()
         await self._denoise.close()
         if self._captions is not None:
             await self._captions.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -281,6 +282,22 @@ async def test_a_lane_that_says_nothing_cannot_hold_a_stream_up(
     assert service.lanes[0].closed
     (gap,) = [line for line in log_lines(studio.folder()) if line["type"] == "captions_gap"]
     assert gap["end"] >= position
+
+
+async def test_a_server_that_is_stopped_waits_no_longer_for_a_stream_that_ends(
+    studio: Studio, service: ScriptedCaptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.rooms.stream.TAIL", 3600.0)
+    monkeypatch.setattr(captioning, "TAIL_AT_SHUTDOWN", 0.05)
+    service.deaf = True
+    await studio.publish(record=True)
+    await studio.run(2, voice(TALK))
+    await studio.host.end("stream-1", "ended")
+    await asyncio.sleep(0.1)
+    assert studio.told("stream_ended") == []
+    await studio.host.close()
+    assert studio.told("stream_ended")
+    assert [line["reason"] for line in log_lines(studio.folder()) if line["type"] == "captions_gap"]
 
 
 async def test_a_stream_that_fails_still_tells_what_it_knows(
