@@ -1,6 +1,6 @@
 /** The tokens as canvases need them: colours in words, read once and again when the scheme changes. */
 
-const NAMES = ["paper", "line", "line-strong", "ink", "ink-3", "live", "warn"];
+const NAMES = ["paper", "line", "line-strong", "ink", "ink-3", "live", "warn", "sunken", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"];
 const scheme = window.matchMedia("(prefers-color-scheme: dark)");
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from server.bench.local import LocalServer, local_server
+from tests.e2e.album import FOLDER, Album
 from tests.e2e.house import HOST, House, browse, write_talk
 
 
@@ -50,3 +51,8 @@ async def house(shared_house: House) -> AsyncIterator[House]:
     complaints = await shared_house.leave()
     if complaints:
         pytest.fail("pages complained: " + "; ".join(complaints), pytrace=False)
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Album:
+    return Album(Path(FOLDER) if FOLDER else tmp_path / "pictures")

@@ -7,7 +7,6 @@ pictures/studio-live-desktop-light.png docs/images/studio.png`.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,10 +16,9 @@ import pytest
 import pytest_asyncio
 
 from server.bench.local import local_server
+from tests.e2e.album import FOLDER, Album
 from tests.e2e.house import (
-    DESKTOP,
     LONELY,
-    PHONE,
     House,
     Network,
     browse,
@@ -29,7 +27,6 @@ from tests.e2e.house import (
     open_listening,
     press,
     says,
-    still,
     stop,
     without_denoiser,
 )
@@ -39,39 +36,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
 
-FOLDER = os.environ.get("CLEARCAST_PICTURES")
-LOOKS = [
-    (size, view, scheme)
-    for size, view in (("desktop", DESKTOP), ("phone", PHONE))
-    for scheme in ("light", "dark")
-    if FOLDER or (size == "desktop") == (scheme == "light")  # where nobody looks, each size and each scheme once
-]
 TITLE = "How bees find their way home"
-
-
-class Album:
-    """Takes pictures of a page in all looks; a page that is wider than its window fails."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-
-    async def take(self, page: Page, name: str) -> None:
-        for size, view, scheme in LOOKS:
-            await page.set_viewport_size(view)
-            await page.emulate_media(color_scheme=scheme)
-            await still(page)
-            if FOLDER:
-                await page.screenshot(path=self.folder / f"{name}-{size}-{scheme}.png")
-            wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            assert wide <= 0, f"{name}, {size}, {scheme}, is {wide} px wider than the window"
-        await page.set_viewport_size(DESKTOP)
-        await page.emulate_media(color_scheme="light")
-
-
-@pytest.fixture
-def album(tmp_path: Path) -> Album:
-    return Album(Path(FOLDER) if FOLDER else tmp_path / "pictures")
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -19,15 +19,28 @@ export function getCaptions(stream, query) {
   return json(`${base(stream)}/captions?${text}`);
 }
 
-/** @param {string} stream @param {number} number @param {{ text?: string, speakers?: string[], hidden?: boolean }} change @returns {Promise<Caption>} */
-export const changeCaption = (stream, number, change) => json(`${base(stream)}/captions/${number}`, "PATCH", change);
-/** @param {string} stream @param {string} label @param {string} name @returns {Promise<Speaker>} */
-export const renameSpeaker = (stream, label, name) => json(`${base(stream)}/speakers/${part(label)}`, "PATCH", { name });
-/** @param {string} stream @param {string} label @returns {Promise<unknown>} */
-export const forgetName = (stream, label) => json(`${base(stream)}/speakers/${part(label)}/name`, "DELETE");
-/** @param {string} stream @param {string} label @param {string} into @returns {Promise<unknown>} */
-export const mergeSpeaker = (stream, label, into) => json(`${base(stream)}/speakers/${part(label)}/merge`, "POST", { into });
-/** @param {string} stream @param {string} label @returns {Promise<unknown>} */
-export const unmergeSpeaker = (stream, label) => json(`${base(stream)}/speakers/${part(label)}/unmerge`, "POST");
-/** @param {string} stream @param {string} label @returns {Promise<{ id: string, name: string }>} */
-export const saveVoice = (stream, label) => json(`${base(stream)}/speakers/${part(label)}/voice`, "POST", { consent: true });
+/** @param {string} version "live", "final", or empty: the better one that there is */
+const of = (version) => (version ? `?version=${part(version)}` : "");
+
+/** @typedef {{ speakers: Speaker[] }} SpeakerList */
+
+/** @param {string} stream @param {number} number @param {{ text?: string, speakers?: string[], hidden?: boolean }} change @param {string} [version] @returns {Promise<Caption>} */
+export const changeCaption = (stream, number, change, version = "") => json(`${base(stream)}/captions/${number}${of(version)}`, "PATCH", change);
+/** @param {string} stream @param {string} label @param {string} name @param {string} [version] @returns {Promise<SpeakerList>} */
+export const renameSpeaker = (stream, label, name, version = "") => json(`${base(stream)}/speakers/${part(label)}${of(version)}`, "PATCH", { name });
+/** @param {string} stream @param {string} label @param {string} [version] @returns {Promise<SpeakerList>} */
+export const forgetName = (stream, label, version = "") => json(`${base(stream)}/speakers/${part(label)}/name${of(version)}`, "DELETE");
+/** @param {string} stream @param {string} label @param {string} into @param {string} [version] @returns {Promise<SpeakerList>} */
+export const mergeSpeaker = (stream, label, into, version = "") => json(`${base(stream)}/speakers/${part(label)}/merge${of(version)}`, "POST", { into });
+/** @param {string} stream @param {string} label @param {string} [version] @returns {Promise<SpeakerList>} */
+export const unmergeSpeaker = (stream, label, version = "") => json(`${base(stream)}/speakers/${part(label)}/unmerge${of(version)}`, "POST");
+/** @param {string} stream @param {string} label @param {string} [version] @returns {Promise<{ id: string, name: string }>} */
+export const saveVoice = (stream, label, version = "") => json(`${base(stream)}/speakers/${part(label)}/voice${of(version)}`, "POST", { consent: true });
+
+/**
+ * @typedef {{ id: string, kind: string, subject: string, state: "queued" | "running" | "done" | "failed" | "cancelled",
+ *   progress: number, step: string, error: string, result: Record<string, any> | null }} Job
+ */
+
+/** @param {string} subject id of a stream or recording @returns {Promise<{ items: Job[] }>} */
+export const getJobs = (subject) => json(`/api/v1/jobs?subject=${part(subject)}`);

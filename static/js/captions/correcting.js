@@ -15,6 +15,7 @@ const HINT = "Enter corrects, Delete hides, the arrow keys go up and down";
  * @property {() => string | null} stream
  * @property {(id: number) => Caption | undefined} find
  * @property {(caption: Caption) => void} put the newest version
+ * @property {() => string} [version] of the captions
  */
 
 export class Correcting {
@@ -162,7 +163,7 @@ export class Correcting {
     if (!stream) return false;
     this.source.put({ ...caption, ...change, edited: caption.edited || change.text !== undefined });
     try {
-      const now = await changeCaption(stream, caption.id, change);
+      const now = await changeCaption(stream, caption.id, change, this.source.version?.() ?? "");
       if (now?.id === caption.id) this.source.put(now);
       return true;
     } catch (error) {

@@ -16,11 +16,13 @@ export class Naming {
    * @param {() => string | null} stream
    * @param {Speakers} speakers
    * @param {() => void} changed
+   * @param {() => string} [version] of the captions; empty: the better one that there is
    */
-  constructor(stream, speakers, changed) {
+  constructor(stream, speakers, changed, version = () => "") {
     this.stream = stream;
     this.speakers = speakers;
     this.changed = changed;
+    this.version = version;
   }
 
   /** @param {string} label @param {Partial<Speaker>} change on the page @returns {() => void} takes it back */
@@ -40,7 +42,7 @@ export class Naming {
 
   /**
    * @param {() => void} back
-   * @param {(stream: string) => Promise<unknown>} ask
+   * @param {(stream: string) => Promise<import("./api.js").SpeakerList>} ask
    * @param {string} failed
    * @returns {Promise<boolean>}
    */
@@ -48,13 +50,20 @@ export class Naming {
     const stream = this.stream();
     if (!stream) return false;
     try {
-      await ask(stream);
+      this.learn(await ask(stream));
       return true;
     } catch (error) {
       back();
       toast(`${failed} ${words(error)}`);
       return false;
     }
+  }
+
+  /** @param {import("./api.js").SpeakerList} answer all speakers as they are now */
+  learn(answer) {
+    if (!Array.isArray(answer?.speakers)) return;
+    this.speakers.set(answer.speakers);
+    this.changed();
   }
 
   /** @param {string} label @param {string} typed */
@@ -65,7 +74,7 @@ export class Naming {
     if (!stream || !before || !name || name === before.name) return;
     const back = this.patch(before.label, { name, source: "person" });
     try {
-      await renameSpeaker(stream, before.label, name);
+      this.learn(await renameSpeaker(stream, before.label, name, this.version()));
     } catch (error) {
       back();
       if (error instanceof ApiError && error.code === "speaker-name-taken") this.offerMerge(before.label, name, error);
@@ -90,7 +99,7 @@ export class Naming {
     if (!before?.name) return;
     const { name } = before;
     const back = this.patch(before.label, { name: null, source: null });
-    if (!(await this.tell(back, (stream) => forgetName(stream, before.label), "The name was not taken away."))) return;
+    if (!(await this.tell(back, (stream) => forgetName(stream, before.label, this.version()), "The name was not taken away."))) return;
     toast(`${name} is Speaker ${before.number} again.`, { label: "Undo", act: () => void this.rename(before.label, name) });
   }
 
@@ -98,14 +107,14 @@ export class Naming {
   async merge(label, into) {
     const [gone, kept] = [this.speakers.who(label), this.speakers.who(into)];
     const back = this.patch(gone.label, { merged_into: kept.label });
-    if (!(await this.tell(back, (stream) => mergeSpeaker(stream, gone.label, kept.label), "The speakers were not merged."))) return;
+    if (!(await this.tell(back, (stream) => mergeSpeaker(stream, gone.label, kept.label, this.version()), "The speakers were not merged."))) return;
     toast(`${gone.name} and ${kept.name} are one speaker now.`, { label: "Undo", act: () => void this.unmerge(gone.label) });
   }
 
   /** @param {string} label */
   async unmerge(label) {
     const back = this.patch(label, { merged_into: null });
-    if (!(await this.tell(back, (stream) => unmergeSpeaker(stream, label), "The speakers were not taken apart."))) return;
+    if (!(await this.tell(back, (stream) => unmergeSpeaker(stream, label, this.version()), "The speakers were not taken apart."))) return;
     toast(`${this.speakers.who(label).name} is a speaker of their own again.`);
   }
 
@@ -115,7 +124,7 @@ export class Naming {
     const who = this.speakers.who(label);
     if (!stream) return;
     try {
-      const voice = await saveVoice(stream, who.label);
+      const voice = await saveVoice(stream, who.label, this.version());
       const undo = () => deleteVoice(voice.id).then(() => toast(`The voice of ${who.name} is forgotten.`), (error) => toast(words(error)));
       toast(`The voice of ${who.name} is remembered.`, { label: "Undo", act: () => void undo() });
     } catch (error) {

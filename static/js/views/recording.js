@@ -1,6 +1,7 @@
 /** One recording: its sound as a picture, its name, its file. */
 
 import { ApiError, getPeaks, getRecording, renameRecording, words } from "../api.js";
+import { Transcript } from "../captions/transcript.js";
 import { h, icon, say } from "../dom.js";
 import { editableTitle } from "../editable.js";
 import { clock, exact, relative, size } from "../format.js";
@@ -78,7 +79,8 @@ function show(first) {
   });
   const swap = h("button", { type: "button", class: "btn first", data: { testid: "play-instead" }, on: { click: () => void player.play(source) } }, icon("play", 20), "Play this");
   head.element.querySelector(".acts")?.prepend(swap);
-  const element = h("div", { class: "col recording" }, head.element, state, place);
+  const transcript = new Transcript(recording.stream_id, recording.duration_s, (at) => playable(recording) && void player.play(source, at));
+  const element = h("div", { class: "col recording" }, head.element, state, h("div", { class: "two" }, h("div", null, place, transcript.lanes.element), transcript.element));
   /** @type {Awaited<ReturnType<typeof loadWave>>} */
   let wave = null;
 
@@ -87,6 +89,7 @@ function show(first) {
     const here = player.holds(source);
     swap.hidden = here || !playable(recording);
     wave?.show(here ? player.position : 0);
+    transcript.show(here ? player.position : 0);
   };
   const ready = async () => {
     if (playable(recording)) player.offer(source);
@@ -110,6 +113,7 @@ function show(first) {
       unsubscribe();
       unwatch();
       wave?.leave();
+      transcript.leave();
       if (player.holds(source) && !player.wanted) player.close();
     },
   };

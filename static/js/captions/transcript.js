@@ -1,0 +1,193 @@
+/** What was said in a recording, beside its sound: read, jumped to, corrected, with names that can be changed. */
+
+import { ApiError, words } from "../api.js";
+import { h, say } from "../dom.js";
+import { clock } from "../format.js";
+import { getCaptions } from "./api.js";
+import { Correcting } from "./correcting.js";
+import { followJob, jobWords } from "./improving.js";
+import { lanes } from "./lanes.js";
+import { RATE } from "./model.js";
+import { Naming } from "./naming.js";
+import { Speakers } from "./speakers.js";
+import { nameButton, SpeakerCard } from "./speakercard.js";
+import { TurnList } from "./turns.js";
+import { wordNodes } from "./words.js";
+
+/** @typedef {import("../types.js").Caption} Caption */
+/** @typedef {import("./api.js").Page} Page */
+
+const PAGE = 200;
+/** Whoever scrolls reads; the text does not run away from them. */
+const READING_MS = 5000;
+
+export class Transcript {
+  /**
+   * @param {string} stream
+   * @param {number} duration seconds
+   * @param {(seconds: number) => void} seek
+   */
+  constructor(stream, duration, seek) {
+    this.stream = stream;
+    this.seek = seek;
+    this.version = "";
+    this.speakers = new Speakers();
+    /** @type {Map<number, Caption>} */
+    this.captions = new Map();
+    /** @type {Caption[]} */
+    this.ordered = [];
+    /** @type {Caption | null} */
+    this.current = null;
+    /** @type {import("./api.js").Job | null} */
+    this.job = null;
+    this.scrolledAt = -Infinity;
+    this.turn = 0;
+    const open = (/** @type {HTMLElement} */ place, /** @type {string} */ label) => this.card.open(place, label);
+    this.list = new TurnList({ name: (who) => nameButton(who, open), dress: (element, caption) => this.correcting.dress(element, caption), lead: ({ first }) => this.time(first) });
+    this.flow = h("div", { class: "tr-flow", tabIndex: 0, role: "region", "aria-label": "Transcript", data: { testid: "transcript" } }, this.list.element);
+    this.state = h("p", { class: "sub", role: "status", data: { testid: "transcript-state" } });
+    this.choice = this.versions();
+    this.place = h("div", { class: "tr-place" }, this.flow);
+    this.element = h("section", { class: "tr", hidden: true, "aria-label": "Transcript" }, h("header", { class: "sec" }, h("h2", null, "Transcript"), this.choice.element), this.state, this.place);
+    this.lanes = lanes(duration, (place, label) => this.laneCard.open(place, label));
+    const naming = new Naming(() => stream, this.speakers, () => this.draw(), () => this.version);
+    this.card = new SpeakerCard(this.place, naming);
+    this.laneCard = new SpeakerCard(this.lanes.element, naming);
+    this.correcting = new Correcting(this.place, () => this.list, { stream: () => stream, find: (id) => this.captions.get(id), put: (caption) => this.put(caption), version: () => this.version });
+    this.flow.addEventListener("click", (event) => this.pressed(event));
+    for (const type of ["wheel", "touchmove", "keydown"]) this.flow.addEventListener(type, () => (this.scrolledAt = performance.now()), { passive: true });
+    this.unfollow = followJob(stream, (job) => this.learnJob(job));
+    void this.load("");
+  }
+
+  versions() {
+    const button = (/** @type {string} */ version, /** @type {string} */ label) => h("button", { type: "button", "aria-pressed": "false", data: { testid: `version-${version}` }, on: { click: () => void this.load(version) } }, label);
+    const buttons = [button("final", "Improved"), button("live", "As live")];
+    const element = h("div", { class: "segments", role: "group", "aria-label": "Which account", hidden: true }, ...buttons);
+    return { element, buttons };
+  }
+
+  /** @param {import("./api.js").Job} job */
+  learnJob(job) {
+    const done = job.state === "done" && this.job && this.job.state !== "done";
+    this.job = job;
+    say(this.state, jobWords(job));
+    if (done) void this.load("");
+    else this.mark();
+  }
+
+  mark() {
+    const improved = this.version === "final" || this.job?.state === "done";
+    this.choice.element.hidden = !improved;
+    for (const button of this.choice.buttons) button.setAttribute("aria-pressed", String(button.dataset["testid"] === `version-${this.version}`));
+    this.element.hidden = this.captions.size === 0 && !this.state.textContent;
+  }
+
+  /** @param {string} version empty: the better one that there is */
+  async load(version) {
+    const turn = ++this.turn;
+    /** @type {Map<number, Caption>} */
+    const found = new Map();
+    /** @type {string | null} */
+    let cursor = null;
+    try {
+      do {
+        /** @type {Page} */
+        const page = await getCaptions(this.stream, { limit: PAGE, ...(version ? { version } : {}), ...(cursor ? { cursor } : {}) });
+        if (turn !== this.turn) return;
+        for (const caption of page.items) found.set(caption.id, caption);
+        if (cursor === null) this.version = page.version ?? "";
+        this.captions = found;
+        this.speakers.set(page.speakers);
+        cursor = page.next;
+        this.draw();
+      } while (cursor);
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 404)) say(this.state, `The transcript did not load. ${words(error)}`);
+    }
+    this.mark();
+  }
+
+  draw() {
+    this.ordered = [...this.captions.values()].sort((a, b) => a.start - b.start || a.id - b.id);
+    this.list.show(this.ordered, (labels) => this.speakers.all(labels));
+    this.lanes.show(this.ordered.filter((caption) => !caption.hidden), this.speakers);
+    this.correcting.rove();
+    this.mark();
+  }
+
+  /** @param {Caption} caption */
+  put(caption) {
+    const before = this.captions.get(caption.id);
+    if (before && before.rev > caption.rev) return;
+    this.captions.set(caption.id, caption);
+    this.draw();
+  }
+
+  /** @param {Caption} caption */
+  time({ start }) {
+    return h("button", { type: "button", class: "at tn", "aria-label": `Play from ${clock(start / RATE)}`, on: { click: () => this.seek(start / RATE) } }, clock(start / RATE));
+  }
+
+  /** @param {Event} event */
+  pressed(event) {
+    const target = event.target instanceof HTMLElement ? event.target : null;
+    const element = target?.closest(".cap");
+    if (!target || !(element instanceof HTMLElement) || element.dataset["editing"] || getSelection()?.isCollapsed === false) return;
+    const caption = this.captions.get(Number(element.dataset["caption"]));
+    if (caption) this.seek(Number(target.dataset["from"] ?? caption.start) / RATE);
+  }
+
+  /** @param {number} at @returns {Caption | null} the last that begins before */
+  before(at) {
+    let [low, high] = [0, this.ordered.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.ordered[middle]?.start ?? Infinity) <= at) low = middle + 1;
+      else high = middle;
+    }
+    return this.ordered[low - 1] ?? null;
+  }
+
+  /** @param {number} seconds where the sound is */
+  show(seconds) {
+    const at = seconds * RATE;
+    const now = seconds > 0 ? this.before(at + RATE / 10) : null;
+    const current = now && at < now.end + RATE / 2 ? now : null;
+    if (current !== this.current) this.become(current);
+    if (!current) return;
+    /** @type {HTMLElement | null} */
+    let word = null;
+    for (const one of this.list.caption(current.id)?.querySelectorAll("[data-from]") ?? []) {
+      one.classList.remove("now");
+      if (one instanceof HTMLElement && Number(one.dataset["from"]) <= at) word = one;
+    }
+    word?.classList.add("now");
+  }
+
+  /** @param {Caption | null} caption that is heard now: its words get elements, to be marked one by one */
+  become(caption) {
+    this.dress(this.current, false);
+    this.current = caption;
+    const element = this.dress(caption, true);
+    if (!element || performance.now() - this.scrolledAt < READING_MS) return;
+    const [box, line] = [this.flow.getBoundingClientRect(), element.getBoundingClientRect()];
+    if (line.top < box.top + 8 || line.bottom > box.bottom - 48) this.flow.scrollTop += line.top - box.top - box.height / 3;
+  }
+
+  /** @param {Caption | null} caption @param {boolean} now */
+  dress(caption, now) {
+    const element = caption && this.list.caption(caption.id);
+    if (!caption || !element || element.dataset["editing"]) return null;
+    element.replaceChildren(...wordNodes(this.captions.get(caption.id) ?? caption, now));
+    element.classList.toggle("heard", now);
+    element.closest(".turn")?.classList.toggle("heard", now);
+    return element;
+  }
+
+  leave() {
+    this.turn += 1;
+    this.unfollow();
+    this.lanes.leave();
+  }
+}
