@@ -20,6 +20,8 @@ STEP = SAMPLE_RATE // 10
 """New audio that is worth waking the diarizer for."""
 MOST = 30 * SAMPLE_RATE
 """Audio that is handed over at once, at most."""
+MOST_OF_A_FILE = 4 * SAMPLE_RATE
+"""The same of a file: live streams wait no longer than that takes."""
 BACKLOG = 60 * SAMPLE_RATE
 """Audio of a live stream that waits for the diarizer at most; then nobody says who spoke in it."""
 
@@ -107,7 +109,8 @@ class SpeakerStream:
         if self._open or self.done or not (self._ended or waiting >= STEP):
             return
         samples = np.concatenate([np.zeros(0, np.float32), *self._waiting])
-        taken, rest = samples[: MOST // RATIO], samples[MOST // RATIO :]
+        most = (MOST if self.live else MOST_OF_A_FILE) // RATIO
+        taken, rest = samples[:most], samples[most:]
         start, self._next = self._next, self._next + RATIO * len(taken)
         self._waiting = [rest] if len(rest) else []
         self._open = True

@@ -62,8 +62,23 @@ class Diarizer:
         speakers = StreamSpeakers(self.name, self.embedder.thresholds, hints, voices)
         return OpenDiarizer(self, LiveDiarizer(speakers, start, self.settings))
 
-    def hear(self, pushed: Sequence[tuple[OpenDiarizer, Heard | None]]) -> list[list[Said]]:
-        """The next audio of several streams, None where it has ended; what is said of each, in their order."""
+    def hear(self, pushed: Sequence[tuple[OpenDiarizer | RecordingDiarizer, Heard | None]]) -> list[list[Said]]:
+        """The next audio of several streams, None where it has ended; what is said of each, in their order.
+
+        Those that are live are heard together, of recordings each by itself.
+        """
+        live = [(stream, heard) for stream, heard in pushed if isinstance(stream, OpenDiarizer)]
+        answers = iter(self._hear_live(live) if live else ())
+        return [
+            next(answers)
+            if isinstance(stream, OpenDiarizer)
+            else stream.flush()
+            if heard is None
+            else stream.push(heard)
+            for stream, heard in pushed
+        ]
+
+    def _hear_live(self, pushed: Sequence[tuple[OpenDiarizer, Heard | None]]) -> list[list[Said]]:
         said: list[list[Said]] = [[] for _ in pushed]
         asked: list[tuple[int, Window]] = []
         for index, (stream, heard) in enumerate(pushed):
