@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 
 from server.audio.frame import Samples
-from server.clock import SAMPLE_RATE, seconds
+from server.clock import seconds
 from server.errors import InvalidRequest, Unavailable
 from server.inference.caption_lane import (
     CaptionLane,
@@ -24,6 +24,7 @@ from server.log import get_logger
 from server.queues import Policy, Queue
 from server.rooms.caption_feed import CaptionFeed, Tap
 from server.rooms.caption_saved import SavedCaptions, caption_options
+from server.rooms.caption_state import BROKEN, CaptionState
 from server.rooms.caption_told import CaptionTeller
 from server.rooms.messages import (
     CaptionAnswer,
@@ -54,16 +55,9 @@ TAIL = 20.0
 TAIL_AT_SHUTDOWN = 3.0
 """The same when the server is stopped and the stream goes on in its next run: all must be over in ten seconds."""
 
-GAP_TOLD = 30 * SAMPLE_RATE
-"""How long a stream says that words are missing, in samples of its time."""
-
 SAVE_AFTER = 50
 """Captions after which it is written down how far a stream has counted; see `caption_saved.TOLD_SINCE`."""
 
-SWITCHED_OFF = "Captions are switched off on this server."
-NOT_WANTED = "This stream has no captions: its publisher did not want any."
-BROKEN = "The captions of this stream have stopped because of an error in the server. The stream goes on."
-MUSIC = "A stream of music has no captions."
 
 KEPT = Queue(
     "captions",
@@ -97,10 +91,10 @@ class StreamCaptions:
         self._off = off
         self._changed = changed
         self._keep = keep
-        self._wanted = grant.captions
+        music = grant.denoise is DenoiseMode.MUSIC
+        self._state = CaptionState(around.captions, wanted=grant.captions, music=music)
         self._options = caption_options(grant)
         self._language = grant.language or around.settings.captions_language
-        self._music = grant.denoise is DenoiseMode.MUSIC
         self._speakers = StreamSpeakers(voices=grant.voices)
         self._captions = KEPT.watch(Captions())
         self._speaking = Speaking()
@@ -110,20 +104,17 @@ class StreamCaptions:
         self._enough = asyncio.Event()
         self._heard_all = False
         self._over = False
-        self._refused = ""
-        self._gap = ""
-        self._gap_until = 0
         self._now = 0
         self._kept_id = 1
         self.voices: VoicesHeard | None = None
         """What the speakers sound like so far; None before anybody was heard."""
-        self._told = self._state()
+        self._told = self._state.words
 
     # ---- what it is
 
     @property
     def info(self) -> CaptionsInfo:
-        state, detail = self._state()
+        state, detail = self._state.words
         return CaptionsInfo(state, detail, self._language, self._off.on)
 
     def snapshot(self, position: int) -> CaptionsSnapshot:
@@ -132,27 +123,8 @@ class StreamCaptions:
         captions = [caption_info(caption) for caption in known.captions]
         return CaptionsSnapshot(self._stream_id, self.info, self._speakers.infos, captions, position, known.cursor)
 
-    def _absent(self) -> str:
-        """Why this stream cannot have captions at all; empty where it can."""
-        service = self._around.captions
-        if service is None or service.status.state == "off":
-            return (service.status.detail if service is not None else "") or SWITCHED_OFF
-        if self._music:
-            return MUSIC
-        return "" if self._wanted else NOT_WANTED
-
-    def _state(self) -> tuple[str, str]:
-        absent = self._absent()
-        service = self._around.captions
-        if absent or service is None:
-            return "off", absent
-        status, own = service.status, self._refused or self._gap
-        if own and status.state in ("ready", "degraded"):
-            return "degraded", " ".join(filter(None, (own, status.detail if status.detail != own else "")))
-        return ("ok" if status.state == "ready" else status.state), status.detail
-
     def _tell_state(self) -> None:
-        state = self._state()
+        state = self._state.words
         if state != self._told:
             self._told = state
             self._teller.state(*state, self._now)
@@ -169,15 +141,15 @@ class StreamCaptions:
         """Hear the audio from sample `start` on. Raises InvalidRequest for options that the model cannot follow."""
         service = self._around.captions
         self._now = max(self._now, start)
-        if service is None or self._absent() or self._lane is not None:
+        if service is None or self._state.absent or self._lane is not None:
             return
         self._captions.diarized = service.status.diarizer is not None
         try:
             self._lane = service.open(self._options, start, self._hear, self._memory)
         except Unavailable as error:
-            self._refused = error.message
+            self._state.refused = error.message
         else:
-            self._refused = ""
+            self._state.refused = ""
             settings = self._around.settings
             hears = {Ear.WORDS: Tap(settings.captions_ear), Ear.SPEAKERS: Tap(settings.diarization_ear)}
             self._feed = CaptionFeed(self._lane, hears, start, self._off)
@@ -188,7 +160,7 @@ class StreamCaptions:
         try:
             self.open(start)
         except InvalidRequest as error:
-            self._refused = error.message
+            self._state.refused = error.message
             self._tell_state()
 
     def service_changed(self, came: int) -> None:
@@ -197,7 +169,7 @@ class StreamCaptions:
         if service is None or self._over:
             return
         self._captions.diarized = service.status.diarizer is not None
-        if self._refused:
+        if self._state.refused:
             self.open_again(came)
         self._tell_state()
 
@@ -215,13 +187,12 @@ class StreamCaptions:
 
     def _pass_time(self) -> None:
         self._say(self._captions.pass_time(self._now))
-        if self._gap and self._now >= self._gap_until:
-            self._gap = ""
-            self._tell_state()
+        self._state.pass_time(self._now)
+        self._tell_state()
 
     def _break(self) -> None:
         """A mistake in the server: this stream goes on without captions."""
-        self._over, self._refused = True, BROKEN
+        self._over, self._state.refused = True, BROKEN
         if self._lane is not None:
             self._lane.close()
         self._tell_state()
@@ -324,9 +295,7 @@ class StreamCaptions:
         if self._off.holds(gap.start, gap.end):
             return
         self._teller.gap(gap.start, gap.end, gap.reason)
-        missing = seconds(gap.end - gap.start)
-        self._gap = f"{missing:.0f} s of speech were not written down live ({gap.reason})."
-        self._gap_until = self._now + GAP_TOLD
+        self._state.miss(gap, self._now)
         self._tell_state()
 
     def _say(self, events: Sequence[CaptionEvent]) -> None:
@@ -377,7 +346,7 @@ class StreamCaptions:
         memory = self._lane.memory if self._lane is not None and not self._over else self._memory
         self._kept_id = self._captions.next_id
         return SavedCaptions(
-            wanted=self._wanted,
+            wanted=self._state.wanted,
             options=self._options,
             language=self._language,
             next_id=self._captions.next_id,
@@ -389,9 +358,9 @@ class StreamCaptions:
 
     def restore(self, saved: SavedCaptions, stopped: bool) -> None:
         """Go on where an earlier run was; `stopped`: it was stopped in good order."""
-        self._wanted, self._options, self._language = saved.wanted, saved.options, saved.language
+        self._state.wanted, self._options, self._language = saved.wanted, saved.options, saved.language
         self._speakers = StreamSpeakers(saved.names)
         self._captions = KEPT.watch(Captions(*saved.counted_on(stopped), saved.tail))
         self._kept_id = self._captions.next_id
         self._memory = LaneMemory(saved.lane) if saved.lane else None
-        self._told = self._state()
+        self._told = self._state.words

@@ -13,7 +13,7 @@ import pytest
 from server.clock import SAMPLE_RATE
 from server.errors import InvalidRequest, NotFound, Unavailable
 from server.inference.caption_lane import Ear, LanguageHeard
-from server.rooms import captioning
+from server.rooms import caption_state, captioning
 from server.rooms.caption_feed import PIECE
 from server.rooms.messages import (
     CaptionsStateTold,
@@ -123,8 +123,8 @@ async def test_listeners_hear_the_same_whatever_the_captions_do(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("grant", "words"),
     [
-        ({"denoise": DenoiseMode.MUSIC}, captioning.MUSIC),
-        ({"captions": False}, captioning.NOT_WANTED),
+        ({"denoise": DenoiseMode.MUSIC}, caption_state.MUSIC),
+        ({"captions": False}, caption_state.NOT_WANTED),
     ],
 )
 async def test_a_stream_without_captions_says_why(
@@ -184,7 +184,7 @@ async def test_a_worker_that_is_gone_is_told_once_and_so_is_its_return(
 async def test_words_that_are_missing_are_told_for_a_while(
     studio: Studio, service: ScriptedCaptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(captioning, "GAP_TOLD", 3 * S)
+    monkeypatch.setattr(caption_state, "GAP_TOLD", 3 * S)
     await studio.publish(record=True)
     await studio.run(1, voice(TALK))
     service.lanes[0].say(Gap(S // 2, 4 * S, "too much to do"))
@@ -237,7 +237,7 @@ async def test_captions_that_fail_harm_nobody(
     monkeypatch.setattr(service.lanes[0], "push", lambda ear, frame: 1 / 0)
     await studio.run(3, voice(TALK), one, other)
     broken, well = studio.host.streams()
-    assert (broken.captions.state, broken.captions.detail) == ("degraded", captioning.BROKEN)
+    assert (broken.captions.state, broken.captions.detail) == ("degraded", caption_state.BROKEN)
     assert well.captions.state == "ok"
     assert service.lanes[0].closed
     heard(listener)  # asserts that there is no gap
