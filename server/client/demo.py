@@ -15,7 +15,8 @@ from server.client.whip import publish
 from server.clock import SAMPLE_RATE
 from server.config import Settings
 from server.errors import ClearcastError
-from server.inference.captioning.choice import Hardware, model_name
+from server.inference.captioning.choice import Hardware
+from server.inference.captioning.finding import find
 
 DATA = Path(__file__).parent / "data"
 TALK = DATA / "talk-two.flac"
@@ -62,9 +63,7 @@ def mix(blocks: Iterator[Samples], snr_db: float) -> Iterator[Samples]:
 
 def with_captions(settings: Settings) -> Settings:
     """The settings; with the small recogniser of this talk where theirs is not there. Reads the disk."""
-    name = model_name(settings, Hardware.here())
-    folders = [folder for folder in (Path(), settings.models_dir, settings.cache_dir) if folder is not None]
-    if not settings.captions or any((folder / name / "model.bin").is_file() for folder in folders):
+    if not settings.captions or find(settings, Hardware.here()).folder is not None:
         return settings
     return settings.model_copy(update={"captions_model": str(NANO)})
 

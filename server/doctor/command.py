@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from server.config import Settings
-from server.doctor import machine, network, parts, reach
+from server.doctor import captions, machine, network, parts, reach
 from server.doctor.bundle import write_bundle
 from server.doctor.findings import Finding, State, as_json, as_text, fails, worst
 from server.doctor.masking import Mask
@@ -30,6 +30,8 @@ def checks(self_signed: bool = False) -> dict[str, Check]:
         "graphics card": machine.graphics,
         "noise removal": parts.headroom,
         "models": parts.models,
+        "captions": captions.recogniser,
+        "speakers": captions.diarizer,
         "libopus": parts.opus,
         "disk": machine.disk,
         "database": parts.database,

@@ -73,7 +73,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         begun.append(Service(settings, loader=LOADER, hang_s=hang_s))
         await begun[-1].start()
         if ready:
-            assert await begun[-1].wait_ready(60)
+            assert await begun[-1].wait_ready(120)
         return begun[-1]
 
     yield begin
@@ -87,7 +87,7 @@ async def heard(service: Service, at: dict[int, Callable[[], Any]] | None = None
     lane = service.open(CaptionOptions(), 0, said)
     await push(lane, AUDIO, at=at)
     lane.finish()
-    await until(lambda: said.finished, 60)
+    await until(lambda: said.finished, 120)
     assert said.in_order()
     return said
 
@@ -177,7 +177,7 @@ async def test_what_is_said_while_the_worker_cannot_start_is_heard_afterwards(st
     assert "cannot be started" in service.status.detail and "script is not to be had" in service.status.detail
     assert lane.backlog == len(AUDIO)
     await asyncio.to_thread(mark.touch)
-    await until(lambda: said.finished, 60)
+    await until(lambda: said.finished, 120)
     assert said.text == TEXT
 
 
@@ -200,14 +200,14 @@ async def test_a_later_run_goes_on_where_this_one_ended(start: Start) -> None:
     lane = service.open(CaptionOptions(), 0, first)
     await push(lane, AUDIO[:half])
     lane.finish()
-    await until(lambda: first.finished, 60)
+    await until(lambda: first.finished, 120)
     memory = lane.memory
     second = Said()
     later = service.open(CaptionOptions(), half, second, memory)
     assert later.memory.values["committed"][-1][2] == f" {first.text.split()[-1]}"
     await push(later, AUDIO[half:], start=half)
     later.finish()
-    await until(lambda: second.finished, 60)
+    await until(lambda: second.finished, 120)
     assert f"{first.text} {second.text}" == TEXT
     assert second.of(VoicePrints)
 
@@ -220,7 +220,7 @@ async def test_another_process_is_heard_by_the_same_worker(start: Start, tmp_pat
     lane = await open_file_lane(path, CaptionOptions(urgency=Urgency.FILE), said, lost.append)
     await push(lane, AUDIO, ahead=len(AUDIO))
     lane.finish()
-    await until(lambda: said.finished, 60)
+    await until(lambda: said.finished, 120)
     assert said.text == TEXT
     assert not said.of(Interim)
     assert lane.backlog == 0
@@ -283,7 +283,7 @@ async def test_a_missing_model_is_said_fetched_and_used(publisher: Publisher, tm
         with pytest.raises(Unavailable, match="being fetched"):
             service.open(CaptionOptions(), 0, Said())
         publisher.pause.set()
-        assert await service.wait_ready(60)
+        assert await service.wait_ready(120)
         await until(lambda: service.status.state == "ready")
         assert service.status.recogniser == "base"
         service.open(CaptionOptions(), 0, Said()).close()
