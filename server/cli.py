@@ -21,6 +21,7 @@ BENCHES = {
     "exchange": "how long a hop takes to the denoise worker and back",
     "fanout": "what one more listener costs",
     "latency": "how long the server holds on to sound",
+    "pipeline": "whether captions ever delay audio",
     "soak": "whether the server stays as it is for minutes and hours",
 }
 

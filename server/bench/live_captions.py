@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import numpy as np
 
 from server.audio.frame import Samples
 from server.bench.caption_figures import Told
 from server.bench.common import note
 from server.bench.local import LocalServer, local_server
+from server.bench.soak import parse
 from server.client.captions import follow
 from server.client.whip import Publication, packets
 from server.clock import PACKET, SAMPLE_RATE
@@ -26,8 +29,14 @@ from server.speech.processor import Word
 
 READY_LIMIT_S = 120.0
 WORKER = "server.inference.captioning.worker"
-TAIL_S = 10.0
-"""After the end of the audio, for the last captions to come."""
+SILENCE = 150
+"""Packets of silence after the audio at least, 3 s: as somebody who stops talking and then presses Stop."""
+CAUGHT_UP_S = 2.0
+"""So much undecided audio is the rule: a voice may begin."""
+CATCH_UP_S = 90.0
+"""A worker that was left behind gets so long before the stream is stopped."""
+OVER_LIMIT_S = 40.0
+"""After the end of the audio, until the last words are written and the stream is over."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -56,13 +65,16 @@ async def play(audio: Samples, streams: int, settings: Mapping[str, Any]) -> Run
     Raises Unavailable when the server writes no captions.
     """
     sent = [bytes(packet) for packet in await asyncio.to_thread(lambda: list(packets(iter([audio]))))]
-    async with local_server(**settings) as server:
+    async with local_server(captions=True, **settings) as server:
         await wait_for_captions(server)
         pid = await asyncio.to_thread(worker_of, server.process.pid)
         before, began = processor_time(pid), time.monotonic()
         played = await asyncio.gather(*(_one(server, number, streams, sent) for number in range(streams)))
         state = (await server.get("/api/v1/config"))["captions"]["state"]
-        return Run(played, processor_time(pid) - before, time.monotonic() - began, peak_rss_mb(pid), state)
+        now = await asyncio.to_thread(worker_of, server.process.pid)
+        if now != pid:  # it was started again
+            before = 0.0
+        return Run(played, processor_time(now) - before, time.monotonic() - began, peak_rss_mb(now), state)
 
 
 async def wait_for_captions(server: LocalServer) -> None:
@@ -82,24 +94,41 @@ async def wait_for_captions(server: LocalServer) -> None:
 async def _one(server: LocalServer, number: int, of: int, sent: Sequence[bytes]) -> Played:
     """One stream; they begin at different moments of the recogniser's step, as strangers do."""
     played = Played()
+    silence = next(packets(iter([np.zeros(PACKET, np.float32)])))
     async with AsyncExitStack() as stack:
-        slug = await _channel(server, number)
+        slug = await make_channel(server, number)
         await asyncio.sleep(number * 0.5 / of)
         publication = await Publication.start(f"{server.url}/whip/{slug}", record=False)
         stack.push_async_callback(publication.stop)
         following = asyncio.create_task(_follow(server, str(publication.stream_id), played))
         stack.callback(following.cancel)
         start = time.monotonic()
-        for index, packet in enumerate(sent):
+        for index in itertools.count():
+            if index % 100 == 0 and index >= len(sent) + SILENCE and await _caught_up(server, index - len(sent)):
+                break
             await asyncio.sleep(max(0.0, start + index * PACKET / SAMPLE_RATE - time.monotonic()))
-            publication.send(packet, index * PACKET)
+            publication.send(sent[index] if index < len(sent) else silence, index * PACKET)
             if index % 500 == 499 and not number:
                 note(f"{(index + 1) * PACKET / SAMPLE_RATE:.0f} of {len(sent) * PACKET / SAMPLE_RATE:.0f} s")
-        await asyncio.sleep(1.0)
         await publication.stop()
-        await asyncio.sleep(TAIL_S)
+        await _until_over(server, slug)
         told = [Told(event.at - start, event.kind, event.caption) for event in played.told]
     return Played(told)
+
+
+async def _caught_up(server: LocalServer, packets_of_silence: int) -> bool:
+    """Whether the caption worker has little left to hear, or has had long enough for it."""
+    async with aiohttp.ClientSession(server.url) as http, http.get("/metrics") as response:
+        backlog = parse(await response.text()).get("clearcast_captions_backlog_seconds", 0.0)
+    return backlog < CAUGHT_UP_S or packets_of_silence * PACKET / SAMPLE_RATE > CATCH_UP_S
+
+
+async def _until_over(server: LocalServer, slug: str) -> None:
+    """Raises TimeoutError."""
+    async with asyncio.timeout(OVER_LIMIT_S):
+        while (await server.get(f"/api/v1/channels/{slug}"))["stream"] is not None:  # noqa: ASYNC110 - it is far away
+            await asyncio.sleep(0.2)
+    await asyncio.sleep(0.5)  # the last events are on their way
 
 
 async def _follow(server: LocalServer, stream_id: str, played: Played) -> None:
@@ -124,7 +153,8 @@ def caption_of(data: Mapping[str, Any]) -> Caption:
     )
 
 
-async def _channel(server: LocalServer, number: int) -> str:
+async def make_channel(server: LocalServer, number: int) -> str:
+    """A channel of the bench; its address."""
     wanted = {"name": f"Bench {number}", "slug": f"bench-{number}"}
     async with aiohttp.ClientSession(server.url) as http, http.post("/api/v1/channels", json=wanted) as answer:
         return str((await answer.json())["slug"])

@@ -142,6 +142,8 @@ class Captions:
         match item:
             case Word():
                 self._pending.append(_Pending(item, self._now + PATIENCE))
+                # What it was taken for so far is not shown beside it until the next guess comes.
+                self._interim = tuple(word for word in self._interim if word.start >= item.end)
             case Interim():
                 self._interim = item.words
             case Watermark():

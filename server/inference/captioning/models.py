@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from server.errors import ModelCorrupt, ModelMissing
 from server.inference.caption_lane import CaptionOptions, TurnRevision, Turns, VoicePrints
 from server.inference.captioning.settings import CaptionWorkerConfig
 from server.log import get_logger
-from server.speech.heard import Heard
+from server.speech.heard import HEARD_RATE, Heard
 from server.speech.processor import Request
 
 Answers = Callable[[Sequence[Request]], list[Any]]
@@ -105,4 +107,7 @@ def load_diarizer(config: Mapping[str, Any] | None) -> tuple[Diarizer | None, st
         return None, error.message
     embedder = loaded.embedder
     embedder.thresholds = replace(embedder.thresholds, **config["thresholds"])
+    # diart's modules take seconds to import; the first words of the first stream would wait for them.
+    stream: Any = loaded.open(CaptionOptions(), 0, None)
+    loaded.hear([(stream, Heard(0, np.zeros(HEARD_RATE, np.float32)))])
     return loaded, ""
