@@ -26,15 +26,22 @@ from server.client.media import duration_s, read_blocks
 from server.clock import SAMPLE_RATE
 from server.config import Settings
 from server.errors import ClearcastError, DiskFull, InvalidRequest, Unavailable
-from server.inference.caption_lane import CaptionerStatus, CaptionOptions, Ear, Urgency
+from server.inference.caption_lane import CaptionerStatus, CaptionLane, CaptionOptions, Ear, OnItems, Urgency
 from server.inference.captioning.file_lane import open_file_lane
 from server.inference.captioning.local_socket import connected
 from server.inference.captioning.service import SOCKET, WorkerCaptionService
-from server.jobs.hearing import Heard, OpenFile, hear
+from server.jobs.hearing import Heard, OpenFile, Tell, hear
 from server.log import configure_logging
 from server.masking import secret_values
 from server.speech.final import Account, final_account
 from server.speech.transcript import FORMATS, Transcript
+
+ATTEMPTS = 3
+PAUSE_S = 2.0
+"""How often a file is heard whose worker is lost, and how long between: it is started again meanwhile."""
+READY_S = 120.0
+HANG_S = 60.0
+"""How long a worker of our own may take to be there again, and be silent: it may be the least of what runs here."""
 
 Result = TypeVar("Result")
 Describe = Callable[[str], None]
@@ -81,14 +88,28 @@ async def _all(
                     bar.update(row, completed=share)
 
                 try:
-                    ears = _ears(settings, path, options.no_denoise)
-                    heard = await hear(open_file, wish, ears, tell, lengths[path])
+                    ears = partial(_ears, settings, path, options.no_denoise)
+                    heard = await _heard(open_file, wish, ears, tell, lengths[path])
                     about = {"file": path.name, "model": model, "language": heard.language or wish.language}
                     text = await asyncio.to_thread(_written, heard, form, about)
                     await asyncio.to_thread(_write, text, output)
                 except ClearcastError as error:
                     status = _tell(progress, error)
     return status
+
+
+async def _heard(
+    open_file: OpenFile, wish: CaptionOptions, ears: Callable[[], dict[Ear, Iterator[Samples]]], tell: Tell, length: int
+) -> Heard:
+    """The file, heard again from its beginning where the worker was lost. Raises ClearcastError."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await hear(open_file, wish, ears(), tell, length)
+        except Unavailable as error:
+            if error.code not in ("captions-lost", "captions-away"):
+                raise
+            await asyncio.sleep(PAUSE_S)
+    return await hear(open_file, wish, ears(), tell, length)
 
 
 def _written(heard: Heard, form: str, about: dict[str, Any]) -> str:
@@ -186,11 +207,16 @@ async def _models(settings: Settings, describe: Describe) -> AsyncIterator[tuple
         return
     with tempfile.TemporaryDirectory(prefix="clearcast-") as folder:
         own = settings.model_copy(update={"data_dir": Path(folder), "captions": True, "log_level": "error"})
-        service = WorkerCaptionService(own)
+        service = WorkerCaptionService(own, hang_s=HANG_S)
+
+        async def open_file(options: CaptionOptions, on_items: OnItems, on_lost: Callable[[str], None]) -> CaptionLane:
+            await service.wait_ready(READY_S)
+            return await open_file_lane(Path(folder) / SOCKET, options, on_items, on_lost)
+
         describe("loading models")
         try:
             model = await _ready(service, describe)
-            yield partial(open_file_lane, Path(folder) / SOCKET), model
+            yield open_file, model
         finally:
             await service.close()
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import re
 import wave
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from server import transcribe as transcribing
 from server.cli import main
+from server.inference.caption_lane import CaptionLane, CaptionOptions, OnItems
+from server.jobs.hearing import OpenFile
+from tests.jobs.scripted_lane import ScriptedFiles
+from tests.speech.scripted import sound, spoken
 from tests.talks import NANO, TALK_TWO
 from tests.wording import error_rate, spoken_in
 
@@ -106,3 +113,28 @@ def test_mistakes_in_arguments_are_told(
 ) -> None:
     assert main(["transcribe", str(TALK_TWO), *arguments]) == 1
     assert re.search(word, capsys.readouterr().err)
+
+
+def test_a_worker_that_is_lost_is_waited_for_and_the_file_heard_again(
+    nano: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No model is needed: the lanes are scripted, and the first one is lost."""
+    lines = spoken("nobody has missed a word of this")
+    samples = sound(lines, 8)
+    with wave.open(str(nano / "a.wav"), "wb") as file:
+        file.setparams((1, 2, 48_000, 0, "NONE", ""))
+        file.writeframes((samples * 30_000).astype("<i2").tobytes())
+    lanes = [ScriptedFiles(lines, [], lose_at=3), ScriptedFiles(lines, [])]
+
+    @asynccontextmanager
+    async def models(*_: object) -> AsyncIterator[tuple[OpenFile, str]]:
+        async def open_file(options: CaptionOptions, on_items: OnItems, on_lost: Callable[[str], None]) -> CaptionLane:
+            return await lanes.pop(0)(options, on_items, on_lost)
+
+        yield open_file, "scripted"
+
+    monkeypatch.setattr(transcribing, "_models", models)
+    monkeypatch.setattr(transcribing, "PAUSE_S", 0.0)
+    assert main(["transcribe", str(nano / "a.wav"), "--language", "en"]) == 0
+    assert capsys.readouterr().out == "nobody has missed a word of this\n"
+    assert not lanes
