@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -139,11 +140,10 @@ def test_the_demo_writes_captions_on_a_machine_without_models(
     tmp_path: Path, there: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    settings = Settings(data_dir=tmp_path, models_dir=tmp_path, captions=True, captions_model="base")
+    settings = Settings(data_dir=tmp_path, models_dir=tmp_path, captions=True, captions_model=str(tmp_path / "base"))
     if there:
-        (tmp_path / "base").mkdir()
-        (tmp_path / "base" / "model.bin").write_bytes(b"weights")
-    assert with_captions(settings).captions_model == ("base" if there else str(NANO))
+        shutil.copytree(NANO, tmp_path / "base")
+    assert with_captions(settings).captions_model == (str(tmp_path / "base") if there else str(NANO))
 
 
 def test_a_demo_without_captions_stays_without(tmp_path: Path) -> None:
