@@ -236,12 +236,13 @@ def tell(processes: Iterable[int], what: signal.Signals) -> None:
 
 
 @contextlib.asynccontextmanager
-async def without_denoiser(server: int) -> AsyncIterator[None]:
-    """Ends each denoise worker that a server starts, for as long as people need to see it: one is back in a second."""
+async def without_worker(server: int, words: str = "server.inference.worker") -> AsyncIterator[None]:
+    """Ends each denoise worker that a server starts, or another, for as long as people need to see it: one is back in a
+    second."""
 
     async def kill() -> None:
         while True:
-            tell(called(server, "server.inference.worker"), signal.SIGKILL)
+            tell(called(server, words), signal.SIGKILL)
             await asyncio.sleep(0.1)
 
     killing = asyncio.create_task(kill())

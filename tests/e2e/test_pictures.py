@@ -28,7 +28,7 @@ from tests.e2e.house import (
     press,
     says,
     stop,
-    without_denoiser,
+    without_worker,
 )
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ async def test_pages_while_somebody_talks_and_loses_the_network(
         await press(talker, 100)
         await album.take(talker, "studio-still-live")
 
-        async with without_denoiser(fresh.server.process.pid):
+        async with without_worker(fresh.server.process.pid):
             await says(talker.get_by_test_id("studio-notice"), "Noise removal is resting")
             await album.take(talker, "studio-degraded")
             await says(friend.get_by_test_id("listen-notice"), "Noise removal is resting")

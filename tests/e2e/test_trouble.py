@@ -24,7 +24,7 @@ from tests.e2e.house import (
     open_listening,
     says,
     stop,
-    without_denoiser,
+    without_worker,
 )
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ async def test_a_killed_denoiser_is_told_and_the_sound_goes_on(house: House) -> 
     await hears(friend, seconds=2)
     before = await friend.evaluate("window.heardStats()")
     [worker] = called(house.server.process.pid, "server.inference.worker")
-    async with without_denoiser(house.server.process.pid):
+    async with without_worker(house.server.process.pid):
         await says(talker.get_by_test_id("studio-notice"), "Noise removal is resting; listeners hear the original")
         await says(friend.get_by_test_id("listen-notice"), "Noise removal is resting; you hear the original")
     await friend.get_by_test_id("listen-notice").wait_for(state="hidden")

@@ -15,7 +15,9 @@ from server.web.pages import static_dir
 from tests.web.test_routes import problem
 
 
-@pytest.mark.parametrize("path", ["/", "/live", "/listen/studio", "/recordings", "/recordings/abc"])
+@pytest.mark.parametrize(
+    "path", ["/", "/live", "/listen/studio", "/listen/studio/overlay", "/recordings", "/recordings/abc", "/voices"]
+)
 async def test_every_address_of_the_page_is_the_page(http: aiohttp.ClientSession, path: str) -> None:
     async with http.get(path) as response:
         assert response.status == 200
