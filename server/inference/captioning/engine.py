@@ -87,6 +87,8 @@ class Engine:
         self._tell = tell
         self._streams: dict[Key, _Stream] = {}
         self._pace = Pace()
+        self.heard = 0
+        """Samples of audio that were pushed for their words."""
         self._transcribe = None
         if models.transcribe is not None:
             self._transcribe = Desk[Key](
@@ -153,6 +155,7 @@ class Engine:
         if stream is None or stream.finished:
             return
         if ear is Ear.WORDS and stream.words is not None:
+            self.heard += len(frame.samples)
             stream.words.push(frame, self._now(), decided)
         elif ear is Ear.SPEAKERS and stream.speakers is not None:
             stream.speakers.push(frame, self._now())

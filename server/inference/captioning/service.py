@@ -212,7 +212,8 @@ class WorkerCaptionService:
             elif event.message["event"] == "hearing":
                 self._hearing = event.message["lanes"]
             elif event.message["event"] == "changed" and self._status.state != "starting":
-                self._set(replace(self._status, device=event.message["device"], detail=event.message["detail"]))
+                detail = self._detail(self._status.diarizer, event.message["detail"])
+                self._set(replace(self._status, device=event.message["device"], detail=detail))
         else:
             self._on_lost(event)
 
@@ -222,9 +223,14 @@ class WorkerCaptionService:
             return
         await self._lines.connect(ours)
         nobody = self._settings.diarization and about["diarizer"] is None
-        detail = about["detail"] or (f"{NO_DIARIZER} {PULL}" if nobody else "")
+        detail = self._detail(about["diarizer"], about["detail"])
         state = "degraded" if nobody or about["recogniser"] is None else "ready"
         self._set(CaptionerStatus(state, about["recogniser"], about["diarizer"], about["device"], detail))
+
+    def _detail(self, diarizer: str | None, detail: str) -> str:
+        """What the worker says that a person should know, and that nobody says who speaks."""
+        nobody = self._settings.diarization and diarizer is None
+        return detail or (f"{NO_DIARIZER} {PULL}" if nobody else "")
 
     def _on_lost(self, lost: WorkerLost) -> None:
         if lost.was_ready and lost.code in ("crash", "hang"):
@@ -242,6 +248,7 @@ class WorkerCaptionService:
         metrics.CAPTIONS_BUSY.set(message["busy"])
         metrics.CAPTIONS_STEP.set(message["step"] / SAMPLE_RATE)
         metrics.CAPTIONS_DROPPED.set(message["dropped"])
+        metrics.CAPTIONS_RTF.set(message["rtf"])
 
     def _set(self, status: CaptionerStatus) -> None:
         before, self._status = self._status, status

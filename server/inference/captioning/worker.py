@@ -55,6 +55,7 @@ class Pulse:
     models: Models
     told: Condition
     busy: int = 0
+    heard: int = 0
     at: int = 0
     beats: int = 0
 
@@ -75,13 +76,15 @@ class Pulse:
 
     def _figures(self) -> None:
         engine, at = self.engine, now()
-        share = (engine.busy - self.busy) / max(1, at - self.at)
-        self.busy, self.at = engine.busy, at
+        worked, heard = engine.busy - self.busy, engine.heard - self.heard
+        share = worked / max(1, at - self.at)
+        self.busy, self.heard, self.at = engine.busy, engine.heard, at
         say(
             self.control,
             event="figures",
             backlog=engine.backlog,
             busy=round(share, 4),
+            rtf=round(worked / heard, 4) if heard else 0.0,
             step=engine.step,
             dropped=engine.dropped,
             streams=len(engine.keys()),

@@ -181,6 +181,23 @@ def test_an_interim_that_the_next_worker_does_not_know_is_withdrawn(case: Case) 
     assert len(case.said.of(Interim)) == 4
 
 
+def test_audio_of_which_three_workers_died_is_left_out(case: Case) -> None:
+    case.push(5.0)
+    case.hears(Watermark(S))
+    case.lane.died()
+    case.hears(Watermark(2 * S))
+    for _ in range(2):
+        case.lane.died()
+        case.another_worker()
+        assert not case.said.of(Gap), "there was progress after the first"
+    case.push(1.0)
+    case.lane.died()
+    assert case.said.items[-2:] == [Gap(2 * S, 6 * S, "the model died of it"), Watermark(6 * S)]
+    case.push(1.0)
+    case.another_worker()
+    assert case.line.audio(Ear.WORDS)[0] == 6 * S
+
+
 def test_a_file_is_not_kept_and_may_not_come_faster_than_it_is_sent() -> None:
     case = Case(Urgency.FILE)
     case.lane.opens(BOTH)

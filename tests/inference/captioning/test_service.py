@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from server.audio.frame import AudioFrame
 from server.clock import SAMPLE_RATE
@@ -110,6 +111,17 @@ async def test_a_lane_says_words_and_speakers_and_that_it_is_over(start: Start) 
     assert said.text == TEXT
     assert who(said) == [(i * 2 * S, min((i + 1) * 2 * S, len(AUDIO)), SPEAKERS[i % 2]) for i in range(7)]
     assert not said.of(Gap)
+    await until(lambda: REGISTRY.get_sample_value("clearcast_captions_step_seconds") == 0.5)
+    await until(lambda: REGISTRY.get_sample_value("clearcast_captions_backlog_seconds") == 0)
+
+
+async def test_without_models_of_diarization_words_are_heard_and_that_is_said(start: Start) -> None:
+    service = await start(speakers=None)
+    await until(lambda: service.status.state == "degraded")
+    assert (service.status.recogniser, service.status.diarizer) == (MODEL, None)
+    assert "do not say who speaks" in service.status.detail and "`clearcast models pull`" in service.status.detail
+    said = await heard(service)
+    assert said.text == TEXT and not said.of(Turns)
 
 
 async def test_a_killed_worker_loses_no_word_and_repeats_none(start: Start) -> None:
@@ -131,7 +143,10 @@ async def test_a_worker_that_dies_in_the_middle_of_a_window_is_no_loss_either(st
     assert "degraded" in service.states
 
 
-async def test_what_ends_every_worker_is_left_out_and_the_rest_is_heard(start: Start) -> None:
+async def test_what_ends_every_worker_is_left_out_and_the_rest_is_heard(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.inference.captioning.lane.DEATHS", 1)  # how often is tested with the lane
     service = await start(die_at=7.0, die_always=True)
     said = await heard(service)
     gaps = said.of(Gap)
