@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from server.audio.frame import Samples
 from server.audio.resample import resample
 from server.bench import caption_figures as figures
-from server.bench import live_captions
+from server.bench import caption_speakers, live_captions
 from server.bench.caption_figures import Told
 from server.bench.common import emit, main, note
 from server.bench.references import Said, said
@@ -31,6 +33,8 @@ from server.config import Settings, load_settings
 from server.errors import ModelMissing
 from server.inference import random_whisper
 from server.inference.captioning.choice import Hardware, worker_config
+from server.inference.cleaning import cleaned
+from server.inference.diarization.diarizer import Diarizer
 from server.inference.recogniser import Recogniser
 from server.inference.voice import SileroVad
 from server.inference.whole_file import WholeFile
@@ -58,6 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rttm", type=Path, help="who speaks when")
     parser.add_argument("--model", help="Whisper model, by name or folder; random:tiny and the like for its cost alone")
     parser.add_argument("--streams", type=int, default=1, help="how many streams play it at the same time")
+    for ear in ("words", "speakers"):
+        parser.add_argument(
+            f"--{ear}", choices=["raw", "clean"], default="raw", help="which audio they are heard in (default: raw)"
+        )
     parser.add_argument("--simulated", action="store_true", help="only on the simulated clock")
 
 
@@ -84,7 +92,13 @@ def run(arguments: argparse.Namespace) -> int:
         "offline": offline.way if offline is not None else None,
     }
     note("on the simulated clock …")
-    stream, simulation = simulate(folder, audio)
+    settings = load_settings()
+    diarizer = caption_speakers.load_diarizer(settings) if settings.diarization else None
+    ears = (cleaned_whole(settings, audio) if "clean" in (arguments.words, arguments.speakers) else audio, audio)
+    stream, simulation = simulate(
+        folder, ears[arguments.words == "raw"], settings, diarizer, ears[arguments.speakers == "raw"]
+    )
+    result |= caption_speakers.error_rates(stream, diarizer, arguments.rttm)
     simulated = judged(stream.told, reference, offline, len(audio) / SAMPLE_RATE)
     result |= {f"{name}_algorithmic": simulated[name] for name in LATENCIES}
     if arguments.simulated:
@@ -95,14 +109,19 @@ def run(arguments: argparse.Namespace) -> int:
             "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
     else:
-        result |= play(folder, audio, arguments.streams, reference, offline)
+        result |= play(
+            *(folder, audio, arguments.streams, reference, offline),
+            ears={"captions_ear": arguments.words, "diarization_ear": arguments.speakers},
+        )
     emit(result, arguments)
     return 0
 
 
-def play(folder: Path, audio: Samples, streams: int, reference: Said | None, offline: Offline | None) -> dict[str, Any]:
+def play(
+    folder: Path, audio: Samples, streams: int, reference: Said | None, offline: Offline | None, ears: dict[str, str]
+) -> dict[str, Any]:
     """Figures of the real thing; of several streams the worst of each."""
-    done = asyncio.run(live_captions.play(audio, streams, {"captions_model": folder}))
+    done = asyncio.run(live_captions.play(audio, streams, {"captions_model": folder, **ears}))
     length = len(audio) / SAMPLE_RATE
     each = [judged(stream.told, reference, offline, length) for stream in done.streams]
     result = each[0] if streams == 1 else {name: worst([one[name] for one in each]) for name in each[0]}
@@ -119,12 +138,24 @@ def worst(values: list[float | None]) -> float | None:
     return max(known) if len(known) == len(values) else None
 
 
-def simulate(folder: Path, audio: Samples, settings: Settings | None = None) -> tuple[SimulatedStream, Simulation]:
-    """The file on the simulated clock, computing free."""
+def cleaned_whole(settings: Settings, audio: Samples) -> Samples:
+    """The audio without its noise, sample for sample in its place."""
+    return np.concatenate(list(cleaned(settings, [audio])))
+
+
+def simulate(
+    folder: Path,
+    audio: Samples,
+    settings: Settings | None = None,
+    diarizer: Diarizer | None = None,
+    for_speakers: Samples | None = None,
+) -> tuple[SimulatedStream, Simulation]:
+    """The file on the simulated clock, computing free; `for_speakers` is what the diarizer hears instead."""
     config = worker_config(settings or load_settings(), folder.name, folder, Hardware.here(), None)
     recogniser = Recogniser.load(folder, config.recogniser_options())
     simulation = Simulation({"vad": SileroVad().answer, "transcribe": recogniser.answer})
-    stream = SimulatedStream(audio, Hearing(settings=config.transcriber_options()))
+    hearing = Hearing(settings=config.transcriber_options(), diarizer=diarizer)
+    stream = SimulatedStream(audio, hearing, for_speakers=for_speakers)
     simulation.run([stream])
     return stream, simulation
 
@@ -133,7 +164,8 @@ def judged(told: list[Told], reference: Said | None, offline: Offline | None, le
     """The figures that follow from the events of one stream."""
     result: dict[str, Any] = {"erasure": figures.erasure(told), "revision_rate": figures.revision_rate(told)}
     if reference is None:
-        return result | dict.fromkeys([*LATENCIES, *WORDING, "errors_streamed"])
+        return result | dict.fromkeys([*LATENCIES, *WORDING, "errors_streamed", "cpwer"])
+    result["cpwer"] = caption_speakers.cpwer(reference.segments, figures.finals(told))
     written = figures.committed(told)
     alignment = align(reference.words, [entry.text for entry in written])
     result |= figures.latencies(told, alignment, reference.ends).figures()

@@ -1,4 +1,4 @@
-"""What was really said, by whom and when: STM, CTM and RTTM as NIST's scoring tools read them."""
+"""What was really said, by whom and when: STM and CTM as NIST's scoring tools read them."""
 
 from __future__ import annotations
 
@@ -28,15 +28,6 @@ class TrueWord:
     start: float
     end: float
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class TrueTurn:
-    """One speaker's speech, in seconds."""
-
-    start: float
-    end: float
-    speaker: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +83,6 @@ def read_ctm(path: Path) -> list[TrueWord]:
         end = start + _seconds(path, number, fields[3])
         words += [TrueWord(start, end, text) for text in normalised(fields[4])]
     return sorted(words, key=lambda word: word.start)
-
-
-def read_rttm(path: Path) -> list[TrueTurn]:
-    """The turns in order of time. Raises as `read_stm`."""
-    turns = []
-    for number, fields in _lines(path, 8):
-        if fields[0] == "SPEAKER":
-            start = _seconds(path, number, fields[3])
-            turns.append(TrueTurn(start, start + _seconds(path, number, fields[4]), fields[7]))
-    return sorted(turns, key=lambda turn: turn.start)
 
 
 def _lines(path: Path, least: int) -> Iterator[tuple[int, list[str]]]:

@@ -75,7 +75,7 @@ class SimulatedStream:
         self.gaps: list[Gap] = []
         self.turns: list[SpeakerTurn] = []
         """As they were first told."""
-        self.revisions: list[TurnRevision] = []
+        self.who_items: list[Turns | TurnRevision] = []
         self.backlog = 0
         """The most audio, in 48 kHz samples, that waited to be decided."""
         self.steps: list[int] = []
@@ -129,12 +129,13 @@ class SimulatedStream:
             case Word() | Interim() | Watermark():
                 self._tell(self.captions.hear(item, now), now)
             case Turns(turns, watermark):
+                self.who_items.append(item)
                 self.turns += turns
                 for turn in turns:
                     self._tell(self.captions.turn(turn, now), now)
                 self._tell(self.captions.turn(Watermark(watermark), now), now)
             case TurnRevision(start, end, turns):
-                self.revisions.append(item)
+                self.who_items.append(item)
                 self._tell(self.captions.revise(start, end, turns, now), now)
             case Gap():
                 self.gaps.append(item)
