@@ -91,9 +91,9 @@ def test_which_build_of_pytorch(
 def test_first_it_says_what_it_will_download() -> None:
     text = setup.plan_text("cpu", "no NVIDIA card was found", ("test",), 5000)
     assert re.search(r"PyTorch for processors +190 MB", text)
-    assert re.search(r"packages for: test +130 MB", text)
+    assert re.search(r"packages for: test +90 MB", text)
     assert "DeepFilterNet3" in text
-    assert "about 650 MB to download and 2.2 GB on the disk, where 5.0 GB are free" in text
+    assert "about 560 MB to download and 2.1 GB on the disk, where 5.0 GB are free" in text
 
 
 def test_the_second_time_there_is_nothing_to_do(

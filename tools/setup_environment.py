@@ -43,9 +43,9 @@ class Room:
         return Room(self.download + other.download, self.disk + other.disk)
 
 
-TORCH_ROOM = {"cpu": Room(190, 700), "cuda": Room(3900, 6400)}
-BASE_ROOM = Room(330, 1050)
-EXTRA_ROOM = {"test": Room(130, 420), "quality": Room(1, 2)}
+TORCH_ROOM = {"cpu": Room(190, 700), "cuda": Room(3900, 6750)}
+BASE_ROOM = Room(280, 1150)
+EXTRA_ROOM = {"test": Room(90, 290), "quality": Room(5, 30)}
 MODELS_MB = 8
 
 

@@ -10,14 +10,14 @@ import pytest_asyncio
 
 from server.bench.local import LocalServer, local_server
 from tests.e2e.album import FOLDER, Album
-from tests.e2e.house import HOST, House, browse, write_talk
+from tests.e2e.house import HOST, PATIENT, House, browse, write_talk
 
 
 @pytest.fixture
 async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalServer]:
     """`clearcast serve` in a process of its own, with the models that there are."""
     monkeypatch.setenv("LOGNAME", HOST)
-    async with local_server(tmp_path / "data") as running:
+    async with local_server(tmp_path / "data", **PATIENT) as running:
         await running.wait_for_denoiser()
         yield running
 
@@ -37,7 +37,7 @@ async def shared_house(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOGNAME", HOST)
         async with (
-            local_server(folder / "data", denoise="RNNoise") as running,
+            local_server(folder / "data", denoise="RNNoise", **PATIENT) as running,
             browse(chromium_path, talk_file) as browser,
         ):
             await running.wait_for_denoiser()

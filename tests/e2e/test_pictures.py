@@ -19,6 +19,7 @@ from server.bench.local import local_server
 from tests.e2e.album import FOLDER, Album
 from tests.e2e.house import (
     LONELY,
+    PATIENT,
     House,
     Network,
     browse,
@@ -42,7 +43,7 @@ TITLE = "How bees find their way home"
 @pytest_asyncio.fixture(loop_scope="module")
 async def fresh(house: House, tmp_path: Path) -> AsyncIterator[House]:
     """The browser of the house at a server on which nothing has happened."""
-    async with local_server(tmp_path / "data", denoise="RNNoise") as server:
+    async with local_server(tmp_path / "data", denoise="RNNoise", **PATIENT) as server:
         await server.wait_for_denoiser()
         new = House(server, house.browser)
         yield new

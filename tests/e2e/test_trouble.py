@@ -14,6 +14,7 @@ from server.bench.local import free_port, local_server
 from tests.disks import change, mounted
 from tests.e2e.house import (
     LONELY,
+    PATIENT,
     House,
     Network,
     browse,
@@ -169,7 +170,7 @@ async def test_a_server_that_was_started_again_goes_on_with_the_stream_for_every
     async with browse(chromium_path, talk_file, ["--autoplay-policy=no-user-gesture-required"]) as strict:
         talker, friend = await house.visitor(), await house.visitor(strict)
         for run in range(3):
-            async with local_server(folder, port=port, denoise="RNNoise") as server:
+            async with local_server(folder, port=port, denoise="RNNoise", **PATIENT) as server:
                 if run == 0:
                     await server.wait_for_denoiser()
                     await go_live(talker, server.url, "Over three lives")
