@@ -210,7 +210,13 @@ def test_the_commands_report_what_they_did(monkeypatch: pytest.MonkeyPatch, tmp_
 
     monkeypatch.setattr(commands, "record_stream", record)
     options = argparse.Namespace(
-        server="http://x", output=str(tmp_path / "a.wav"), channel="c", seconds=2, insecure=False, stereo=False
+        server="http://x",
+        output=str(tmp_path / "a.wav"),
+        channel="c",
+        seconds=2,
+        insecure=False,
+        stereo=False,
+        captions=False,
     )
     assert commands.listen(options) == 0
     captured = capsys.readouterr()

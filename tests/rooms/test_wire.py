@@ -94,7 +94,8 @@ async def test_an_offer_that_means_nothing_changes_nothing(station: Station) -> 
 
 @pytest.fixture
 async def denoising_station(tmp_path: Path) -> AsyncIterator[Station]:
-    station = Station(tmp_path, denoise="RNNoise")
+    # A busy machine is not what is tested: the denoiser may take as long as may be set.
+    station = Station(tmp_path, denoise="RNNoise", denoise_deadline_ms=100)
     await station.host.start()
     yield station
     await station.close()
@@ -104,7 +105,7 @@ async def test_when_the_denoiser_is_killed_nobody_hears_a_gap(denoising_station:
     station = denoising_station
     service = station.denoise
     assert isinstance(service, WorkerDenoiseService)
-    assert await service.wait_ready(30)
+    assert await service.wait_ready(120)
     ear = await station.ear()
     talker = await station.talker(record=False)
     await talker.talk(60)
