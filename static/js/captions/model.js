@@ -103,6 +103,10 @@ export class CaptionsModel extends Emitter {
     this.reached(caption.end);
     if (kind !== "final") return;
     this.late(caption);
+    // Captions become final in order: what still seemed to be said before this one was taken back, and the word of it
+    // may be lost on a slow line.
+    for (const [id, other] of this.captions) if (!other.final && other.end <= caption.start) this.captions.delete(id);
+    this.sorted = null;
     for (const tell of this.finals) tell(caption);
   }
 
