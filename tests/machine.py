@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 import pytest
+
+from tests.guards import leftover_tasks
 
 STEP_S = 0.02
 ROOT_ONLY = "needs root"
@@ -24,12 +27,14 @@ async def once_in(tries: int, attempt: Callable[[int], Awaitable[None]]) -> None
 
     The last failure is raised.
     """
+    known = asyncio.all_tasks()
     for number in range(tries):
         try:
             return await attempt(number)
         except (AssertionError, TimeoutError):
             if number == tries - 1:
                 raise
+            await leftover_tasks(known, patience=0.1)  # nobody has stopped who talked and listened
     return None
 
 
