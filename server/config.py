@@ -202,7 +202,7 @@ class Settings(BaseSettings):
         8192, ge=256, description="Memory of the captions' process from which on it is started again, MB."
     )
     captions_ear: Literal["raw", "clean"] = Field(
-        "raw", description="Which audio words are heard in: before or after the noise is taken out."
+        "clean", description="Which audio words are heard in: before or after the noise is taken out."
     )
     diarization: bool = Field(True, description="Whether captions say who speaks.")
     diarization_segmentation: str = Field(

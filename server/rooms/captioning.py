@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from server.audio.frame import Samples
 from server.clock import seconds
@@ -178,10 +178,16 @@ class StreamCaptions:
         if self._feed is None or self._over:
             return
         self._now = max(self._now, start + len(samples))
-        try:
+        with self._alone():
             if self._feed.take(tap, start, samples):
                 self._pass_time()
-        except Exception:  # the boundary of one stream's captions: its audio goes on
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """The boundary of one stream's captions: a mistake in them ends neither its audio nor others' captions."""
+        try:
+            yield
+        except Exception:
             log.exception("captions failed", stream=self._stream_id)
             self._break()
 
@@ -201,9 +207,10 @@ class StreamCaptions:
         """No audio comes any more; `settle` must follow. What is not heard yet will be where the audio is `whole`."""
         if not whole:
             self.close()
-        elif self._feed is not None and self._lane is not None:
-            self._feed.flush()
-            self._lane.finish()
+        elif self._feed is not None and self._lane is not None and not self._over:
+            with self._alone():
+                self._feed.flush()
+                self._lane.finish()
 
     async def settle(self, patience: float) -> None:
         """Wait for the last words, `patience` seconds at most, and let go of the lane; nothing is said after."""
@@ -239,13 +246,10 @@ class StreamCaptions:
     # ---- what is heard
 
     def _hear(self, items: Sequence[LaneItem]) -> None:
-        try:
+        with self._alone():
             for item in items:
                 if not self._over:
                     self._hear_one(item)
-        except Exception:  # the same boundary: other streams are heard by the same worker
-            log.exception("captions failed", stream=self._stream_id)
-            self._break()
 
     def _hear_one(self, item: LaneItem) -> None:
         match item:

@@ -80,7 +80,9 @@ async def test_who_speaks_is_told_before_the_text_is_final(studio: Studio) -> No
     assert told(studio, SpeakingTold)[-1].speakers == []
 
 
-async def test_a_lane_hears_everything_once_in_pieces(studio: Studio, service: ScriptedCaptions) -> None:
+async def test_a_lane_hears_everything_once_in_pieces(tmp_path: Path) -> None:
+    service = ScriptedCaptions()
+    studio = Studio(tmp_path, captions=service, captions_ear="raw")
     await studio.publish(language="en", vocabulary="Clearcast", speakers=2)
     await studio.run(2, tone)
     (lane,) = service.lanes
@@ -89,6 +91,7 @@ async def test_a_lane_hears_everything_once_in_pieces(studio: Studio, service: S
     assert len(lane.heard[Ear.WORDS]) == len(lane.heard[Ear.SPEAKERS]) >= 1.8 * S
     middle = lane.heard[Ear.WORDS][S : S + 4800]
     assert np.abs(middle).max() == pytest.approx(0.5, abs=0.02)  # as it came: the scripted denoiser halves it
+    await studio.host.close()
 
 
 async def test_each_ear_hears_what_the_settings_say(tmp_path: Path) -> None:
