@@ -34,6 +34,7 @@ from server.recordings.files import RecordingFolders
 from server.recordings.journal import Journal
 from server.recordings.library import Library
 from server.recordings.recover import Recovered, may_go_on, recover
+from server.recordings.tidy import keep_tidy, tidy
 from server.recordings.voices import VoiceBook
 from server.rooms.cleaning import Cleaner
 from server.rooms.host import MediaHost
@@ -212,7 +213,9 @@ class Server:
         waiting = {stream.id for stream in left}
         self.recovered = await recover(store, library, services.default_channel, waiting)
         await caption_journal.fill_in(self.recovered.streams | waiting)
-        await library.purge(datetime.now(UTC))
+        await tidy(library, store, datetime.now(UTC))
+        tidying = asyncio.create_task(keep_tidy(library, store), name="tidy")
+        self._stack.push_async_callback(_cancel, tidying)
         self.waiting = len(left)
         services.journal.start()
         caption_journal.start()

@@ -46,7 +46,7 @@ BOUNDARIES: dict[str, int] = {
     "server/jobs/runner.py": 1,  # one job among many
     "server/recordings/caption_journal.py": 1,  # one batch among many
     "server/recordings/journal.py": 1,  # one event among many
-    "server/rooms/captioning.py": 2,  # captions of one stream, whose audio goes on
+    "server/rooms/captioning.py": 1,  # captions of one stream, whose audio goes on
     "server/rooms/encode.py": 2,  # one track's packet, handed back from a thread
     "server/rooms/fanout.py": 1,  # one listener among many
     "server/rooms/host.py": 3,  # one stream among many, and whoever listens to events and captions

@@ -187,7 +187,7 @@ class StreamCaptions:
         """The boundary of one stream's captions: a mistake in them ends neither its audio nor others' captions."""
         try:
             yield
-        except Exception:
+        except Exception:  # whatever went wrong in them
             log.exception("captions failed", stream=self._stream_id)
             self._break()
 

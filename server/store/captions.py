@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -145,6 +146,15 @@ class CaptionTable:
             for row in rows
             if row.print is not None and row.print_model is not None
         }
+
+    async def forget_prints(self, before: datetime) -> None:
+        """Forget what the speakers of streams that ended before then sound like; voices that were saved stay."""
+        over = select(StreamRow.id).where(StreamRow.ended_at < before)
+        heard = _SPEAKERS.c.print.is_not(None) & _SPEAKERS.c.stream_id.in_(over)
+        async with self._database.write() as session:
+            await session.execute(
+                update(_SPEAKERS).where(heard).values(print=None, print_model=None, print_seconds=None)
+            )
 
     async def stamp(self, stream_id: str, version: CaptionVersion) -> str:
         """Changes whenever captions or speakers do."""

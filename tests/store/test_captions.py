@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -130,6 +131,22 @@ async def test_what_speakers_sound_like_goes_with_them(store: Store, said: Store
         assert (await store.captions.page(said.id, version)).total == 0
         assert await store.captions.speakers(said.id, version) == []
         assert await store.captions.prints(said.id, version) == {}
+
+
+async def test_what_speakers_sound_like_is_kept_for_a_while_only(store: Store, said: StoredStream) -> None:
+    heard = VoicePrint("model-a", np.array([0.6, 0.8], np.float32), 12.5)
+    over = await talk(store, "bert")
+    for stream_id in (said.id, over.id):
+        await store.captions.save(
+            CaptionBatch(speakers={stream_id: [SpeakerName("S1")]}, prints={stream_id: {"S1": heard}})
+        )
+    await store.save_stream(replace(over, state="ended", ended_at=NOW))
+    await store.captions.forget_prints(NOW)
+    assert await store.captions.prints(over.id, LIVE)
+    await store.captions.forget_prints(NOW + timedelta(days=1))
+    assert await store.captions.prints(over.id, LIVE) == {}
+    assert await store.captions.speakers(over.id, LIVE) == [SpeakerName("S1")]
+    assert await store.captions.prints(said.id, LIVE)  # it is not over
 
 
 async def test_both_accounts_are_kept_and_the_better_one_is_known(store: Store, said: StoredStream) -> None:
