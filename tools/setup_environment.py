@@ -46,7 +46,8 @@ class Room:
 TORCH_ROOM = {"cpu": Room(190, 700), "cuda": Room(3900, 6750)}
 BASE_ROOM = Room(280, 1150)
 EXTRA_ROOM = {"test": Room(90, 290), "quality": Room(5, 30)}
-MODELS_MB = 8
+MODELS = "0.1 to 1.7 GB"
+"""For noise, words and speakers: from the smallest Whisper, for one processor, to that for a graphics card."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,7 @@ def plan_text(build: str, why: str, extras: tuple[str, ...], free_mb: int) -> st
     ]
     for extra in extras:
         lines.append(f"  {f'packages for: {extra}':<36}{_size(EXTRA_ROOM[extra].download):>9}")
-    lines.append(
-        f"  {'DeepFilterNet3, when the server starts':<38}{_size(MODELS_MB):>7}   (kept in ~/.cache/clearcast)"
-    )
+    lines.append(f"  {'models, once the server runs':<36}{MODELS:>13}   (by the hardware; kept in ~/.cache/clearcast)")
     lines.append(f"{names[build]}: {why}.")
     total = f"about {_size(room.download)} to download and {_size(room.disk)} on the disk"
     lines.append(f"Together {total}, where {_size(free_mb)} are free.")
