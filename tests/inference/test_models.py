@@ -38,6 +38,12 @@ def packed(name: str, **extra: str) -> bytes:
 class Publisher(Archives):
     """With the registry's own model."""
 
+    def serve(self, name: str, content: bytes | None, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have the registry's model come from here; None is a file that is not there."""
+        if content is not None:
+            self.files[f"/{name}.zip"] = content
+        monkeypatch.setitem(MODELS, name, self.spec(name))
+
     def spec(self, name: str = NAME) -> ModelSpec:
         return replace(model_spec(name), urls=(self.url(f"/{name}.zip"),))
 
