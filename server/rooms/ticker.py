@@ -16,7 +16,11 @@ STALL = 3 * HOP
 """Samples behind schedule from which on it is called a stall."""
 
 CATCH_BREATH = 0.005
-"""Seconds between a stall and catching up: what came meanwhile lies in the sockets and is read first."""
+"""Seconds between a stall and catching up: what came meanwhile lies in the sockets and is read first…"""
+READING = 0.06
+"""… which takes this share of the stall, about: half a second of packets is decoded in 30 ms."""
+LONGEST_READING = 0.5
+"""Seconds: sockets do not hold more than some seconds of packets."""
 
 EARLY = 24
 """A timer that fires up to this many samples (0.5 ms) early counts as on time."""
@@ -67,7 +71,8 @@ class Ticker:
         if late >= STALL and not self._catching_up and self._loop is not None:
             metrics.LOOP_LAG.observe(late / SAMPLE_RATE)
             self._catching_up = True
-            self._timer = self._loop.call_later(CATCH_BREATH, self._wake)
+            reading = min(LONGEST_READING, READING * late / SAMPLE_RATE)
+            self._timer = self._loop.call_later(CATCH_BREATH + reading, self._wake)
             return
         if not self._catching_up:
             metrics.LOOP_LAG.observe(late / SAMPLE_RATE)
