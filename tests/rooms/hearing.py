@@ -178,6 +178,8 @@ class ScriptedCaptions:
         self.running = False
 
 
+TALK = [Line(0.5, "Good morning everybody."), Line(3.0, "And to you.", "S2"), Line(5.5, "Let us begin now.")]
+
 T = TypeVar("T", bound=CaptionOutput)
 
 

@@ -19,11 +19,10 @@ from server.rooms.messages import (
     SpeakerUnmerge,
 )
 from server.speech.processor import SpeakerTurn, Watermark, Word
-from tests.rooms.hearing import Line, ScriptedCaptions, ended_log, finals, told, voice
+from tests.rooms.hearing import TALK, ScriptedCaptions, ended_log, finals, told, voice
 from tests.rooms.studio import Studio
 
 S = SAMPLE_RATE
-TALK = [Line(0.5, "Good morning everybody."), Line(3.0, "And to you.", "S2"), Line(5.5, "Let us begin now.")]
 
 
 @pytest.fixture

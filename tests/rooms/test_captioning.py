@@ -25,12 +25,11 @@ from server.rooms.messages import (
 )
 from server.speech.processor import Watermark, Word
 from server.speech.transcriber import Gap
-from tests.rooms.hearing import READY, Line, ScriptedCaptions, ended_log, finals, log_lines, texts, told, voice
+from tests.rooms.hearing import READY, TALK, Line, ScriptedCaptions, ended_log, finals, log_lines, texts, told, voice
 from tests.rooms.sound import tone
 from tests.rooms.studio import Studio, heard
 
 S = SAMPLE_RATE
-TALK = [Line(0.5, "Good morning everybody."), Line(3.0, "And to you.", "S2"), Line(5.5, "Let us begin now.")]
 
 
 @pytest.fixture
