@@ -41,7 +41,6 @@ MAX_FUNCTION = 50
 BOUNDARIES: dict[str, int] = {
     "server/doctor/command.py": 1,  # one check among many
     "server/inference/captioning/desk.py": 1,  # whatever a model raises
-    "server/inference/captioning/worker.py": 1,  # the same
     "server/inference/worker.py": 1,  # whatever a model raises
     "server/jobs/runner.py": 1,  # one job among many
     "server/recordings/caption_journal.py": 1,  # one batch among many

@@ -230,6 +230,24 @@ def say(control: socket.socket, **message: Any) -> None:
     control.sendall(json.dumps(message).encode() + b"\n")
 
 
+def run(work: Callable[[], None], control: socket.socket, what: str) -> int:
+    """Do a worker's work; the exit status. Why it ends early is logged and said on the control socket."""
+    log = get_logger(__name__)
+    try:
+        work()
+    except ClearcastError as error:
+        log.error("a worker cannot do its work", worker=what, reason=error.message)
+        say(control, event="failed", code=error.code, message=error.message)
+        return 1
+    except (BrokenPipeError, ConnectionResetError):
+        return 0
+    except Exception as error:  # the process's last boundary: whatever a model raised is logged and told
+        log.exception("a worker failed", worker=what)
+        say(control, event="failed", code="internal", message=f"{type(error).__name__}: {error}")
+        return 1
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the worker; the exit status is 0 after an orderly end and 1 after a failure that was reported."""
     parser = argparse.ArgumentParser(prog="python -m server.inference.worker")
@@ -242,9 +260,9 @@ def main(arguments: list[str] | None = None) -> int:
     die_with_parent(options.parent)
     raise_priority()
     configure_logging(config.log_level, config.log_format)
-    log = get_logger(__name__)
     control = socket.socket(fileno=channel)
-    try:
+
+    def work() -> None:
         area = Area(Descriptors(memory, requests, answers), config.capacity)
         area.control[:] = 0
         began = time.monotonic()
@@ -258,20 +276,11 @@ def main(arguments: list[str] | None = None) -> int:
         seconds = round(time.monotonic() - began, 2)
         about: dict[str, Any] = {"engine": denoiser.name, "device": denoiser.device, "runtime": denoiser.runtime}
         about["streams_realtime"] = streams
-        log.info("denoiser ready", **about, seconds=seconds)
+        get_logger(__name__).info("denoiser ready", **about, seconds=seconds)
         say(control, event="ready", detail=detail, **about)
         serve(end, lanes, control, config.max_age_ms)
-    except ClearcastError as error:
-        log.error("the denoiser cannot be loaded", reason=error.message)
-        say(control, event="failed", code=error.code, message=error.message)
-        return 1
-    except (BrokenPipeError, ConnectionResetError):
-        return 0
-    except Exception as error:  # the process's last boundary: whatever the model raised is logged and told
-        log.exception("the denoiser failed")
-        say(control, event="failed", code="internal", message=f"{type(error).__name__}: {error}")
-        return 1
-    return 0
+
+    return run(work, control, "denoiser")
 
 
 if __name__ == "__main__":

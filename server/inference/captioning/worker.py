@@ -22,13 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.clock import SAMPLE_RATE
-from server.errors import ClearcastError
 from server.inference.captioning.engine import Engine, Key, Told, clock
 from server.inference.captioning.local_socket import bound
 from server.inference.captioning.models import Condition, Models
 from server.inference.captioning.peer import Peer
 from server.inference.captioning.settings import CaptionWorkerConfig
-from server.inference.worker import die_with_parent, say
+from server.inference.worker import die_with_parent, run, say
 from server.log import configure_logging, get_logger
 from server.process import lower_priority
 
@@ -162,24 +161,15 @@ def main(arguments: list[str] | None = None) -> int:
     die_with_parent(options.parent)
     lower_priority()
     configure_logging(config.log_level, config.log_format)
-    log = get_logger(__name__)
     control = socket.socket(fileno=channel)
-    try:
+
+    def work() -> None:
         models = load(config)
         gc.collect()
         gc.freeze()
         asyncio.run(serve(models, config, socket.socket(fileno=lanes), control))
-    except ClearcastError as error:
-        log.error("captions cannot start", reason=error.message)
-        say(control, event="failed", code=error.code, message=error.message)
-        return 1
-    except (BrokenPipeError, ConnectionResetError):
-        return 0
-    except Exception as error:  # the process's last boundary: whatever a model raised is logged and told
-        log.exception("the caption worker failed")
-        say(control, event="failed", code="internal", message=f"{type(error).__name__}: {error}")
-        return 1
-    return 0
+
+    return run(work, control, "captions")
 
 
 if __name__ == "__main__":
