@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from server.inference.diarization.diarizer import Diarizer
 from server.inference.diarization.embedding import Embedder, filter_banks
 from server.inference.diarization.groups import centroids_of, group
 from server.inference.diarization.hints import MOST_SPEAKERS, SpeakerHints
+from server.inference.diarization.libraries import load_libraries
 from server.inference.diarization.live import LiveSettings
 from server.inference.diarization.segmentation import Segmenter, powerset
 from server.inference.diarization.thresholds import OTHERS, Thresholds
@@ -387,3 +389,10 @@ def test_files_that_cannot_be_used_are_said_to_be(tmp_path: Path) -> None:
 def test_classes_of_a_powerset() -> None:
     rows = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1]]
     assert powerset(3, 2).tolist() == rows
+
+
+def test_whoever_looks_at_every_module_of_the_process_may_do_so() -> None:
+    load_libraries()
+    assert "speechbrain" in sys.modules
+    for module in list(sys.modules.values()):
+        getattr(module, "__file__", None)  # old names that speechbrain keeps would import what is not installed

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.errors import ModelCorrupt
+from server.inference.diarization.libraries import load_libraries
 from server.inference.diarization.onnx import checksum, is_onnx, open_session
 from server.inference.diarization.thresholds import KNOWN, OTHERS, Thresholds
 from server.speech.heard import HEARD_RATE
@@ -121,6 +122,7 @@ def _worth(weights: Floats, frames: int) -> NDArray[np.bool_]:
 
 
 def _from_checkpoint(name: str, device: str) -> Run:
+    load_libraries()
     import torch
     from diart.models import EmbeddingModel
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.errors import ModelCorrupt
+from server.inference.diarization.libraries import load_libraries
 from server.inference.diarization.onnx import is_onnx, open_session
 from server.speech.heard import HEARD_RATE
 
@@ -106,6 +107,7 @@ def _from_onnx(path: Path, device: str) -> Segmenter:
 
 
 def _from_checkpoint(name: str, device: str) -> Segmenter:
+    load_libraries()
     import torch
     from diart.models import SegmentationModel
 
