@@ -1,112 +1,83 @@
-"""The one gate: every route, every event topic and every command to the media host passes `authorise`."""
+"""The one gate: every route, every event and every command to the media host passes `authorise`."""
 
 from __future__ import annotations
 
 import getpass
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import StrEnum
 
-from server.errors import NotAllowed, NotAuthenticated, NotFound
+from server.accounts.actions import RULES, SCOPES, Action, Rule, Scope
+from server.errors import ClearcastError, NotAllowed, NotAuthenticated, NotFound
+from server.store.people_records import Access
 
 
 class Role(StrEnum):
     """What kind of actor somebody is."""
 
     LOCAL = "local"
-    """The person whose server this is. While there are no accounts, everybody who reaches the server."""
+    """The person whose server this is, where it runs without accounts: everybody who reaches it."""
     NOBODY = "nobody"
-    """Somebody who has not been let in."""
+    """Somebody who has not signed in."""
+    MEMBER = "member"
+    ADMINISTRATOR = "administrator"
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something. `id` is the principal that owns channels, streams and recordings."""
+    """Who does something. `id` is the principal that owns channels, streams and recordings; empty for nobody."""
 
     id: str
     name: str
     role: Role = Role.LOCAL
+    scopes: frozenset[Scope] | None = None
+    """What the token may be used for; None for a person in a browser, who may do all that is theirs to do."""
+    credential: str = ""
+    """Id of the session, key or family of tokens, for the audit log and for revoking it."""
+    links: frozenset[str] = frozenset()
+    """Links that the actor has opened."""
+
+    @property
+    def administers(self) -> bool:
+        return self.role in (Role.LOCAL, Role.ADMINISTRATOR)
 
 
-class Rule(Enum):
-    """Who may do an action."""
-
-    EVERYBODY = "everybody"
-    MEMBER = "member"
-    OWNER = "owner"
+NOBODY = Actor("", "", Role.NOBODY)
 
 
-class Action(StrEnum):
-    """Everything that can be done, by the name that routes declare."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an actor stands to what an action is done to."""
 
-    VIEW_PAGE = "view-page"
-    CHECK_HEALTH = "check-health"
-    READ_METRICS = "read-metrics"
-    READ_SELF = "read-self"
-    READ_CONFIG = "read-config"
-    LIST_CHANNELS = "list-channels"
-    CREATE_CHANNEL = "create-channel"
-    READ_CHANNEL = "read-channel"
-    PUBLISH = "publish"
-    LISTEN = "listen"
-    LIST_STREAMS = "list-streams"
-    READ_STREAM = "read-stream"
-    CHANGE_STREAM = "change-stream"
-    END_STREAM = "end-stream"
-    LIST_RECORDINGS = "list-recordings"
-    READ_RECORDING = "read-recording"
-    CHANGE_RECORDING = "change-recording"
-    DELETE_RECORDING = "delete-recording"
-    SUBSCRIBE = "subscribe"
-    CHECK_SOUND = "check-sound"
-    READ_CAPTIONS = "read-captions"
-    CHANGE_CAPTIONS = "change-captions"
-    SAVE_VOICE = "save-voice"
-    LIST_VOICES = "list-voices"
-    CHANGE_VOICE = "change-voice"
-    LIST_JOBS = "list-jobs"
-    READ_JOB = "read-job"
-    CANCEL_JOB = "cancel-job"
+    friend: bool = False
+    """Of its owner."""
+    selected: bool = False
+    """Named one by one."""
+    member: bool = False
+    """Of a group that may."""
+    linked: bool = False
+    """Has opened its link."""
+    barred: bool = False
+    """Blocked by its owner, or blocking its owner, or banned from the channel."""
 
 
-RULES: dict[Action, Rule] = {
-    Action.VIEW_PAGE: Rule.EVERYBODY,
-    Action.CHECK_HEALTH: Rule.EVERYBODY,
-    Action.READ_METRICS: Rule.MEMBER,
-    Action.READ_SELF: Rule.MEMBER,
-    Action.READ_CONFIG: Rule.MEMBER,
-    Action.LIST_CHANNELS: Rule.MEMBER,
-    Action.CREATE_CHANNEL: Rule.MEMBER,
-    Action.READ_CHANNEL: Rule.MEMBER,
-    Action.PUBLISH: Rule.OWNER,
-    Action.LISTEN: Rule.MEMBER,
-    Action.LIST_STREAMS: Rule.MEMBER,
-    Action.READ_STREAM: Rule.MEMBER,
-    Action.CHANGE_STREAM: Rule.OWNER,
-    Action.END_STREAM: Rule.OWNER,
-    Action.LIST_RECORDINGS: Rule.MEMBER,
-    Action.READ_RECORDING: Rule.MEMBER,
-    Action.CHANGE_RECORDING: Rule.OWNER,
-    Action.DELETE_RECORDING: Rule.OWNER,
-    Action.SUBSCRIBE: Rule.MEMBER,
-    Action.CHECK_SOUND: Rule.MEMBER,
-    Action.READ_CAPTIONS: Rule.MEMBER,
-    Action.CHANGE_CAPTIONS: Rule.OWNER,
-    Action.SAVE_VOICE: Rule.OWNER,
-    Action.LIST_VOICES: Rule.MEMBER,
-    Action.CHANGE_VOICE: Rule.OWNER,
-    Action.LIST_JOBS: Rule.MEMBER,
-    Action.READ_JOB: Rule.OWNER,
-    Action.CANCEL_JOB: Rule.OWNER,
-}
+STRANGER = Standing()
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What an action is done to. `owner` is None for things that belong to nobody, a list say."""
+    """What an action is done to. `owner` is None for things that belong to nobody, a list say.
+
+    `access` is None for what nobody but its owner ever sees: keys, jobs, voices.
+    """
 
     kind: str
     id: str = ""
     owner: str | None = None
+    access: Access | None = None
+    standing: Standing = STRANGER
+    """Of the actor who is asked about."""
+    locked: bool = False
+    """Whether nobody new is let in."""
 
 
 LOCAL_ID = "local"
@@ -129,22 +100,62 @@ def host_name() -> str:
     return name.capitalize()
 
 
+def may_see(actor: Actor, resource: Resource) -> bool:
+    """Whether `actor` may know of `resource`."""
+    standing = resource.standing
+    if resource.owner is not None and resource.owner == actor.id:
+        return True
+    if resource.access is None or standing.barred:
+        return False
+    return {
+        Access.PRIVATE: False,
+        Access.SELECTED: standing.selected,
+        Access.GROUP: standing.member,
+        Access.FRIENDS: standing.friend,
+        Access.LINK: standing.friend or standing.linked,
+        Access.PUBLIC: True,
+    }[resource.access]
+
+
+def admit(actor: Actor, action: Action) -> None:
+    """The half of `authorise` that asks about nothing in particular, so that whoever it stops learns of nothing.
+
+    Raises NotAuthenticated or NotAllowed.
+    """
+    rule = RULES[action]
+    if rule is Rule.EVERYBODY:
+        return
+    if actor.scopes is not None and SCOPES[action] not in actor.scopes:
+        raise NotAllowed(f"This token is not for that: it lacks “{SCOPES[action]}”.", code="scope")
+    if actor.role is Role.NOBODY and rule is not Rule.VIEWER:
+        raise NotAuthenticated("Sign in first.")
+    if rule is Rule.ADMINISTRATOR and not actor.administers:
+        raise NotAllowed("Only administrators may do this.")
+
+
 def authorise(actor: Actor, action: Action, resource: Resource) -> None:
     """Let `actor` do `action` to `resource`, or raise.
 
-    NotAuthenticated: nobody has signed in. NotFound: the actor may not even know of the resource.
-    NotAllowed: the actor may see it and may not do this.
+    NotAuthenticated: nobody has signed in. NotFound: the actor may not even know of the resource, and it is told as
+    if it were not there. NotAllowed: the actor may see it and may not do this.
     """
-    rule = RULES.get(action)
-    if rule is Rule.EVERYBODY:
+    admit(actor, action)
+    rule = RULES[action]
+    if rule in (Rule.EVERYBODY, Rule.MEMBER, Rule.ADMINISTRATOR):
         return
-    if actor.role is not Role.LOCAL:
-        raise NotAuthenticated("Sign in first.")
-    if rule is Rule.MEMBER:
+    owns = resource.owner is not None and resource.owner == actor.id
+    if owns or (rule is Rule.OWNER_OR_ADMINISTRATOR and actor.administers and resource.owner is not None):
         return
-    if rule is Rule.OWNER:
-        if resource.owner == actor.id:
-            return
-        if resource.owner is None:
-            raise NotFound(f"There is no such {resource.kind}.")
-    raise NotAllowed("You may not do this.")
+    if not may_see(actor, resource):
+        raise unseen(actor, resource)
+    if rule in (Rule.OWNER, Rule.OWNER_OR_ADMINISTRATOR):
+        raise NotAllowed("You may not do this.")
+    if action is Action.LISTEN and resource.locked:
+        raise NotAllowed("Nobody new is let in just now.", code="locked")
+
+
+def unseen(actor: Actor, resource: Resource) -> ClearcastError:
+    """What is answered where there is nothing, or nothing that `actor` may know of: the same."""
+    if actor.role is Role.NOBODY:
+        return NotAuthenticated("Sign in first.")
+    return NotFound(f"There is no such {resource.kind}.", code=f"unknown-{resource.kind}")

@@ -61,7 +61,7 @@ class ChannelRow(Base):
     slug: Mapped[str] = mapped_column(String(40), unique=True)
     name: Mapped[str] = mapped_column(String(200))
     host: Mapped[str] = mapped_column(String(200))
-    owner: Mapped[str] = mapped_column(String(64))
+    owner: Mapped[str] = mapped_column(String(64), index=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime())
 
 
@@ -69,7 +69,10 @@ class StreamRow(Base):
     """One broadcast. Lengths are samples at 48 kHz."""
 
     __tablename__ = "streams"
-    __table_args__ = (Index("ix_streams_started_at_id", "started_at", "id"),)
+    __table_args__ = (
+        Index("ix_streams_started_at_id", "started_at", "id"),
+        Index("ix_streams_owner_started_at_id", "owner", "started_at", "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     channel_id: Mapped[str] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"), index=True)

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from server import __version__
-from server.accounts.gate import RULES, Rule
+from server.accounts.actions import RULES, Rule
 from server.web.routing import Route
 
 PROBLEM: dict[str, Any] = {

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from server.accounts import Action, Actor, Resource, authorise
-from server.errors import InvalidRequest, UnsupportedType
+from server.accounts import Action, Actor, Resource, Role, admit, authorise, unseen
+from server.errors import InvalidRequest, NotFound, UnsupportedType
+from server.store.people_records import Access
+from server.web.identity import actor_of
 from server.web.services import SERVICES, Services
 
 SDP_LIMIT = 64 * 1024
@@ -36,6 +38,10 @@ class Call:
     """The body of a route that takes text."""
     data: bytes = b""
     """The body of a route that takes sound."""
+
+    async def about(self, kind: str, id_: str, owner: str) -> Resource:
+        """A channel, stream or recording, and how the actor stands to it."""
+        return Resource(kind, id_, owner, Access.PUBLIC)
 
     def path(self, name: str) -> str:
         """A part of the address."""
@@ -125,7 +131,8 @@ class RouteTable:
 async def dispatch(route: Route, request: web.Request) -> web.StreamResponse:
     """Authorise, check, handle, answer: the same for every route."""
     services = request.app[SERVICES]
-    call = Call(request, services, services.actor)
+    call = Call(request, services, await actor_of(request))
+    admit(call.actor, route.action)
     authorise(call.actor, route.action, await _resource(route, call))
     if route.query is not None:
         call.checked_query = _checked(route.query, dict(request.query))
@@ -140,10 +147,12 @@ async def dispatch(route: Route, request: web.Request) -> web.StreamResponse:
 
 
 async def _resource(route: Route, call: Call) -> Resource:
-    # Whoever may not do the action at all learns nothing about what exists.
-    if route.resource is not nothing:
-        authorise(call.actor, Action.LIST_CHANNELS, Resource("server"))
-    return await route.resource(call)
+    try:
+        return await route.resource(call)
+    except NotFound:
+        if call.actor.role is Role.NOBODY:  # what is not there is answered like what may not be seen
+            raise unseen(call.actor, Resource("page")) from None
+        raise
 
 
 async def _read(route: Route, call: Call) -> None:

@@ -192,7 +192,7 @@ async def test_voices_are_listed_renamed_and_forgotten(server: Server, http: aio
             await problem(response, 400)
     for method in ("PATCH", "DELETE"):
         async with http.request(method, f"/api/v1/voices/{other.id}", json={"name": "x"}) as response:
-            await problem(response, 403)
+            await problem(response, 404)
     await ask(http, "DELETE", ada, status=204)
     async with http.delete(ada) as response:
         await problem(response, 404)
@@ -253,7 +253,7 @@ async def test_jobs_can_be_seen(server: Server, http: aiohttp.ClientSession) -> 
     shown = await ask(http, "GET", f"/api/v1/jobs/{jobs[0].id}")
     assert (shown["state"], shown["progress"], shown["result"], shown["started_at"]) == ("queued", 0.0, None, None)
     async with http.get("/api/v1/jobs/theirs") as response:
-        await problem(response, 403)
+        await problem(response, 404)
     assert (await ask(http, "POST", f"/api/v1/jobs/{jobs[0].id}/cancel"))["state"] == "cancelled"
     await server.services.store.jobs.change(jobs[1].id, state="done")
     async with http.post(f"/api/v1/jobs/{jobs[1].id}/cancel") as response:

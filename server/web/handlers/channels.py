@@ -15,7 +15,7 @@ async def load(call: Call) -> Resource:
     """The channel that the address names. Raises NotFound."""
     channel: Channel = await call.services.store.channel_by_slug(call.path("slug"))
     call.subject = channel
-    return Resource("channel", channel.id, channel.owner)
+    return await call.about("channel", channel.id, channel.owner)
 
 
 @table.route(

@@ -23,14 +23,14 @@ async def load(call: Call) -> Resource:
     """The recording that the address names. Raises NotFound, for binned ones too."""
     recording = await call.services.library.get(call.path("id"))
     call.subject = recording
-    return Resource("recording", recording.id, recording.owner)
+    return await call.about("recording", recording.id, recording.owner)
 
 
 async def load_binned(call: Call) -> Resource:
     """The same for one that may be in the bin."""
     recording = await call.services.store.recording(call.path("id"))
     call.subject = recording
-    return Resource("recording", recording.id, recording.owner)
+    return await call.about("recording", recording.id, recording.owner)
 
 
 def _show(call: Call, recording: Recording) -> schemas.RecordingOut:

@@ -20,10 +20,10 @@ async def load(call: Call) -> Resource:
     live = call.services.stream(stream_id)
     if live is not None:
         call.subject = live
-        return Resource("stream", live.id, live.principal)
+        return await call.about("stream", live.id, live.principal)
     stored = await call.services.store.stream(stream_id)
     call.subject = stored
-    return Resource("stream", stored.id, stored.owner)
+    return await call.about("stream", stored.id, stored.owner)
 
 
 async def _show(call: Call, stream: StreamInfo | StoredStream) -> schemas.StreamOut:

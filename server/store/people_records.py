@@ -1,0 +1,56 @@
+"""People and access as the rest of the server sees them: plain and frozen, free of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody with an account. The password stays in the database."""
+
+    id: str
+    name: str
+    """What one signs in with."""
+    display_name: str
+    created_at: datetime
+    email: str | None = None
+    administrator: bool = False
+    disabled_at: datetime | None = None
+    bio: str = ""
+    avatar_at: datetime | None = None
+    """When the picture was last changed; None where there is none."""
+    preferences: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Access(StrEnum):
+    """Who may see and hear something, besides its owner."""
+
+    PRIVATE = "private"
+    SELECTED = "selected"
+    """People named one by one."""
+    GROUP = "group"
+    """Everybody in some of the owner's groups."""
+    FRIENDS = "friends"
+    LINK = "link"
+    """Friends, and whoever has the link."""
+    PUBLIC = "public"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRule:
+    """Who may hear one channel, stream or recording."""
+
+    access: Access = Access.PRIVATE
+    people: frozenset[str] = frozenset()
+    """Ids of users, where access is for selected people."""
+    groups: frozenset[str] = frozenset()
+    """Ids of groups, where it is for groups."""
+    link_number: int = 0
+    """Counts how often the link was made anew."""
+    locked: bool = False
+    """Whether nobody new is let in."""
