@@ -111,10 +111,18 @@ class FinalPass:
         return Account(tuple(captions), tuple(await self.store.captions.speakers(stream_id, version)))
 
     async def _options(self, stream_id: str, live: Account) -> CaptionOptions:
-        """People whom somebody has named are different people."""
+        """As the publisher wanted it while it was live. People whom somebody has named are different people."""
         named = {entry.name for entry in live.speakers if entry.source == "person" and entry.merged_into is None}
         stream = await self.store.stream(stream_id)
-        return CaptionOptions(language=stream.language, min_speakers=len(named) or None, urgency=Urgency.FILE)
+        fewest, most = max(len(named), stream.fewest_speakers or 1), stream.most_speakers
+        return CaptionOptions(
+            language=stream.language,
+            translate=stream.translated,
+            vocabulary=stream.vocabulary,
+            min_speakers=fewest,
+            max_speakers=max(fewest, most) if most is not None else None,
+            urgency=Urgency.FILE,
+        )
 
     async def _hear(self, recording: Recording, options: CaptionOptions, tell: Callable[[float], Any]) -> Heard:
         versions = {ear: wanted if recording.has_raw else "clean" for ear, wanted in self.versions.items()}

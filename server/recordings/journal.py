@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 
 from server.errors import ClearcastError, NotFound, Unavailable
 from server.log import get_logger
@@ -239,4 +240,5 @@ def stored(stream: StreamInfo) -> StoredStream:
         denoise_engine=stream.denoise.engine,
         recorded=stream.recording.id is not None,
         language=stream.captions.language,
+        **asdict(stream.wishes),
     )

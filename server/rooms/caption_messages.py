@@ -21,6 +21,18 @@ UNKNOWN_SPEAKER = "?"
 
 
 @dataclass(frozen=True, slots=True)
+class CaptionWishes:
+    """How a publisher wants a stream to be heard. Kept with it, and shown to nobody: a vocabulary has names in it."""
+
+    vocabulary: str = ""
+    """Names and jargon that are likely, with commas between."""
+    translated: bool = False
+    """Whether captions are in English, whatever is spoken."""
+    fewest_speakers: int | None = None
+    most_speakers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CaptionsInfo:
     """The captions of one stream as everybody may see them."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from server.inference.caption_lane import CaptionOptions
-from server.rooms.messages import PublishGrant
+from server.rooms.messages import CaptionWishes, PublishGrant
 from server.speech.captions import Caption
 from server.speech.speakers import SpeakerName
 
@@ -46,4 +46,14 @@ def caption_options(grant: PublishGrant) -> CaptionOptions:
         speakers=grant.speakers,
         min_speakers=grant.min_speakers,
         max_speakers=grant.max_speakers,
+    )
+
+
+def caption_wishes(options: CaptionOptions) -> CaptionWishes:
+    """What is kept of that with the stream, for whoever hears its recording. An expected number counts both ways."""
+    return CaptionWishes(
+        vocabulary=options.vocabulary,
+        translated=options.translate,
+        fewest_speakers=options.speakers or options.min_speakers,
+        most_speakers=options.speakers or options.max_speakers,
     )

@@ -23,7 +23,7 @@ from server.inference.caption_lane import (
 from server.log import get_logger
 from server.queues import Policy, Queue
 from server.rooms.caption_feed import CaptionFeed, Tap
-from server.rooms.caption_saved import SavedCaptions, caption_options
+from server.rooms.caption_saved import SavedCaptions, caption_options, caption_wishes
 from server.rooms.caption_state import BROKEN, CaptionState
 from server.rooms.caption_told import CaptionTeller
 from server.rooms.messages import (
@@ -32,6 +32,7 @@ from server.rooms.messages import (
     CaptionEdit,
     CaptionsInfo,
     CaptionsSnapshot,
+    CaptionWishes,
     DenoiseMode,
     PublishGrant,
     VoicesHeard,
@@ -116,6 +117,11 @@ class StreamCaptions:
     def info(self) -> CaptionsInfo:
         state, detail = self._state.words
         return CaptionsInfo(state, detail, self._language, self._off.on)
+
+    @property
+    def wishes(self) -> CaptionWishes:
+        """How its publisher wants it heard."""
+        return caption_wishes(self._options)
 
     def snapshot(self, position: int) -> CaptionsSnapshot:
         """What whoever joins late is shown; the stream stands at `position`."""

@@ -21,6 +21,7 @@ from server.rooms.caption_messages import (
     CaptionsSnapshot,
     CaptionsStateTold,
     CaptionTold,
+    CaptionWishes,
     KnownVoice,
     OffRecordTold,
     SpeakerInfo,
@@ -51,6 +52,7 @@ __all__ = [
     "CaptionInfo",
     "CaptionOutput",
     "CaptionTold",
+    "CaptionWishes",
     "CaptionsInfo",
     "CaptionsSnapshot",
     "CaptionsStateTold",
@@ -227,6 +229,7 @@ class StreamInfo:
     end_reason: str = ""
     sources: list[str] = field(default_factory=lambda: ["main"])
     captions: CaptionsInfo = field(default_factory=CaptionsInfo)
+    wishes: CaptionWishes = field(default_factory=CaptionWishes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,7 @@ class Stream:
             ended_at=self._ended_at,
             end_reason=self._end_reason,
             captions=self.captions.info,
+            wishes=self.captions.wishes,
         )
 
     # ---- who publishes

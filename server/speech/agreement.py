@@ -11,7 +11,7 @@ from __future__ import annotations
 import unicodedata
 import zlib
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from server.clock import SAMPLE_RATE
 from server.speech.processor import Word
@@ -22,6 +22,9 @@ LONGEST_PHRASE = 12
 _REPEATS = {1: 7, 2: 4, 3: 4}
 _REPEATS_LONGER = 3
 """How often a phrase of so many words in a row is a loop and not emphasis."""
+
+_RECITED = 8
+"""Letters of two entries of a vocabulary from which on it is no accident that they follow each other."""
 
 _MOST_AWAY = 1.9
 """Edits that any distance in time counts for at most: times may be wrong altogether, and two edits weigh more."""
@@ -114,3 +117,20 @@ def tail_of(words: Sequence[Word], characters: int) -> str:
     lengths = list(accumulate(len(word.text) for word in reversed(words)))
     count = sum(length <= characters for length in lengths)
     return "".join(word.text for word in words[len(words) - count :]).strip()
+
+
+def recital_start(words: Sequence[Word], vocabulary: str) -> int | None:
+    """Where in `words` the model begins to read aloud what it was shown: two entries of the vocabulary in their order.
+
+    People say one name after another, too: such an answer is asked for again without the vocabulary.
+    """
+    entries = [text for text in (letters(entry) for entry in vocabulary.split(",")) if text]
+    texts = [letters(word.text) for word in words]
+    begins = {length: place for place, length in enumerate(accumulate(map(len, texts), initial=0))}
+    said = "".join(texts)
+    found = []
+    for pair in map("".join, pairwise(entries)):
+        at = said.find(pair) if len(pair) >= _RECITED else -1
+        if at in begins and at + len(pair) in begins:
+            found.append(begins[at])
+    return min(found, default=None)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from server.clock import SAMPLE_RATE
-from server.speech.agreement import LONGEST_PHRASE, compression_ratio, letters, loop_start, split_after
+from server.speech.agreement import LONGEST_PHRASE, compression_ratio, letters, loop_start, recital_start, split_after
 from server.speech.decoded import Decoded, on_timeline
 from server.speech.evidence import EvidenceSettings, VoicingTrack, believable, heard, tightened, too_fast
 from server.speech.processor import Word
@@ -49,8 +49,12 @@ def examine(
     committed: Sequence[Word],
     track: VoicingTrack,
     settings: GuardSettings,
+    vocabulary: str = "",
 ) -> Hypothesis:
-    """Examine the answer for a window (start, end; 48 kHz); `committed` is what was committed before, oldest first."""
+    """Examine the answer for a window (start, end; 48 kHz); `committed` is what was committed before, oldest first.
+
+    `vocabulary` is what the model was shown beside it: what it only reads aloud was not said.
+    """
     start, end = window
     words, disordered = on_timeline(decoded.words(), start, end)
     kept = _kept(decoded, words, track, settings.evidence)
@@ -63,6 +67,8 @@ def examine(
     )
     new = [word for word, _ in kept[again:]]
     trouble, sound = _trouble(new, [word for word, _ in kept], inside, track, settings)
+    if trouble is None and (read := recital_start(new, vocabulary)) is not None:
+        trouble, sound = "recital", read
     if trouble is None and disordered > max(2, settings.disorder * len(words)):
         trouble, sound = "disorder", 0
     reached = committed[-1].end if committed else start

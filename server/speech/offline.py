@@ -174,7 +174,8 @@ class OfflineTranscriber:
         else:
             assert isinstance(value, Decoded)
             self.language.hear(value, window.end - window.start)
-            hypothesis = examine(value, (window.start, window.end), (), self._track, self.settings.guards)
+            shown = self.settings.vocabulary if job.attempt == 0 else ""
+            hypothesis = examine(value, (window.start, window.end), (), self._track, self.settings.guards, shown)
             job.answers.append(_Answer(hypothesis, _logprob(value)))
             again = hypothesis.trouble is not None or self._doubtful(value) or self._mute(job, value, hypothesis)
         if again and job.attempt + 1 < self._attempts(job):

@@ -92,6 +92,8 @@ class _Pass:
     speech_end: int
     attempt: int = 0
     prompted: bool = False
+    vocabulary: str = ""
+    """As the model was shown it."""
 
 
 Transcribed = Word | Interim | Gap | Watermark
@@ -121,6 +123,8 @@ class Transcriber:
         self._next = 0
         self._committed: list[Word] = list(resume.committed)
         self._prompt_from = 0
+        self._bare_until = 0
+        """Audio before it is heard without the vocabulary."""
         self._tail: tuple[Word, ...] = ()
         self._shown = False
         self._watermark = 0
@@ -227,8 +231,8 @@ class Transcriber:
         number = next(self._ids)
         past = [word for word in self._committed if word.start >= self._prompt_from and word.end <= todo.start]
         prompt = tail_of(past, self.settings.prompt)
-        vocabulary = self.settings.vocabulary if todo.attempt == 0 else ""
-        self._open = number, replace(todo, prompted=bool(prompt or vocabulary))
+        vocabulary = self.settings.vocabulary if todo.attempt == 0 and todo.start >= self._bare_until else ""
+        self._open = number, replace(todo, prompted=bool(prompt or vocabulary), vocabulary=vocabulary)
         return Request(
             number,
             "transcribe",
@@ -253,14 +257,15 @@ class Transcriber:
             assert isinstance(value, Decoded)
             self.language.hear(value, done.end - done.start)
             window = done.start, done.end
-            hypothesis = examine(value, window, self._committed, self._track, self.settings.guards)
+            guards = self.settings.guards
+            hypothesis = examine(value, window, self._committed, self._track, guards, done.vocabulary)
             if hypothesis.trouble is None and self._left_out(done, hypothesis):
                 hypothesis = replace(hypothesis, trouble="wordless", sound=len(hypothesis.words))
             failed = False
         if done.kind == "step":
             yield from self._stepped(done, hypothesis, failed)
         elif hypothesis.trouble is not None and done.attempt + 1 < _ATTEMPTS:
-            self._trip(failed)
+            self._trip(done, failed)
             yield self._request(self._otherwise(done))
         else:
             yield from self._decided(done, hypothesis)
@@ -279,9 +284,10 @@ class Transcriber:
             start = max(start, min(self._committed[-1].end, done.end - SAMPLE_RATE))
         return replace(done, attempt=done.attempt + 1, start=start)
 
-    def _trip(self, failed: bool) -> None:
+    def _trip(self, done: _Pass, failed: bool) -> None:
         """What the model was told may be the reason for the nonsense: no longer."""
         self._prompt_from = self._committed[-1].end if self._committed else 0
+        self._bare_until = done.end
         self.trips += not failed
 
     def _stepped(self, done: _Pass, hypothesis: Hypothesis, failed: bool) -> Iterator[Transcribed]:
@@ -295,7 +301,7 @@ class Transcriber:
             self._cut(hypothesis, count)
         elif not failed:
             self._tripped += 1
-            self._trip(failed)
+            self._trip(done, failed)
             self._tail = ()
             if self._tripped >= _ATTEMPTS and self._committed:
                 self._move(self._committed[-1].end)

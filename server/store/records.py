@@ -47,7 +47,14 @@ class StoredStream:
     denoise_engine: str | None = None
     recorded: bool = False
     language: str | None = None
-    """What its captions are written in; None where nobody knows."""
+    """What is spoken; None where nobody knows."""
+    vocabulary: str = ""
+    """Names and jargon that are likely, with commas between."""
+    translated: bool = False
+    """Whether its captions are in English, whatever is spoken."""
+    fewest_speakers: int | None = None
+    most_speakers: int | None = None
+    """As its publisher has said; None where nobody knows."""
 
 
 class RecordingState(StrEnum):

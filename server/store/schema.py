@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Text,
     TypeDecorator,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -89,6 +90,10 @@ class StreamRow(Base):
     denoise_engine: Mapped[str | None] = mapped_column(String(40))
     recorded: Mapped[bool] = mapped_column(Boolean)
     language: Mapped[str | None] = mapped_column(String(16))
+    vocabulary: Mapped[str] = mapped_column(Text, server_default="")
+    translated: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    fewest_speakers: Mapped[int | None]
+    most_speakers: Mapped[int | None]
 
 
 class RecordingRow(Base):

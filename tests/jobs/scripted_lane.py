@@ -39,6 +39,7 @@ class ScriptedFiles:
         self.lose_at = lose_at
         self.opened: list[CaptionOptions] = []
         self.most_ahead = 0
+        self.talk = ScriptedTalk(lines)
 
     async def __call__(self, options: CaptionOptions, on_items: OnItems, on_lost: Callable[[str], None]) -> CaptionLane:
         self.opened.append(options)
@@ -56,8 +57,8 @@ class _Lane:
         self._files = files
         self._on_items = on_items
         self._on_lost = on_lost
-        self._talk = ScriptedTalk(files.lines)
-        self._listening = FileListening(transcriber=OfflineSettings(language=options.language))
+        settings = OfflineSettings(language=options.language, vocabulary=options.vocabulary)
+        self._listening = FileListening(transcriber=settings)
         self._closed = False
         self._finishing = False
 
@@ -95,7 +96,7 @@ class _Lane:
     def _answer(self, request: Request) -> None:
         if self._closed:
             return
-        answer = scripted_vad(request) if request.model == "vad" else self._talk(request)
+        answer = scripted_vad(request) if request.model == "vad" else self._files.talk(request)
         self._take(self._listening.result(request.id, answer))
         self._end()
 

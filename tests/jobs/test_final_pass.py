@@ -156,6 +156,19 @@ async def test_the_lane_is_fed_no_faster_than_it_hears(scene: Scene) -> None:
     assert files.opened[0].language == "en" and files.opened[0].urgency == "file"
 
 
+async def test_the_recording_is_heard_as_its_publisher_wanted_the_stream(scene: Scene) -> None:
+    stream = await scene.store.stream(scene.stream_id)
+    wishes = {"vocabulary": "Klangfarbe", "translated": True, "fewest_speakers": 2, "most_speakers": 2}
+    await scene.store.save_stream(replace(stream, **wishes))
+    await scene.live(live_caption(1, LINES[:7], "S1"))
+    files = ScriptedFiles(LINES, TURNS)
+    await scene.run(files)
+    (wish,) = files.opened
+    assert (wish.language, wish.vocabulary, wish.translate) == ("en", "Klangfarbe", True)
+    assert (wish.min_speakers, wish.max_speakers) == (2, 2)
+    assert files.talk.vocabularies and set(files.talk.vocabularies) == {"Klangfarbe"}
+
+
 async def test_named_people_are_that_many_at_least(scene: Scene) -> None:
     names = (SpeakerName("S1", "Anna", "person"), SpeakerName("S2", "Ben", "person"), SpeakerName("S3", "Eva", "voice"))
     await scene.live(live_caption(1, LINES[:7], "S1"), names=names)

@@ -14,7 +14,7 @@ from server.inference.caption_lane import LaneMemory, TurnRevision
 from server.rooms import saved
 from server.rooms.caption_saved import TOLD_SINCE
 from server.rooms.captioning import SAVE_AFTER
-from server.rooms.messages import CaptionEdit, CaptionTold, SpeakerMerge, SpeakerRename
+from server.rooms.messages import CaptionEdit, CaptionTold, CaptionWishes, SpeakerMerge, SpeakerRename
 from server.speech.processor import SpeakerTurn
 from tests.rooms.hearing import Hearing, Line, ScriptedCaptions, finals, log_lines, texts, told, voice
 from tests.rooms.runs import Runs, end, settled
@@ -74,6 +74,7 @@ async def test_captions_go_on_where_they_were(runs: Hearings, how: str) -> None:
     assert (runs.lane.options.language, runs.lane.options.vocabulary, runs.lane.options.speakers) == (
         ("en", "Clearcast", 2)
     )
+    assert runs.now.live().wishes == CaptionWishes("Clearcast", False, 2, 2)
     assert runs.lane.start == pytest.approx(8 * S, abs=9600)
     assert texts(runs.now) == [(["S1"], "Let us go on."), (["S2"], "Yes please do.")]
     ids = [caption.id for caption in finals(runs.now)]

@@ -59,12 +59,14 @@ class ScriptedTalk:
     no_speech: float = 0.01
     windows: list[tuple[float, float]] = field(default_factory=list)
     prompts: list[str] = field(default_factory=list)
+    vocabularies: list[str] = field(default_factory=list)
 
     def __call__(self, request: Request) -> Decoded:
         start = request.options["start"] / SAMPLE_RATE  # type: ignore[operator]
         end = start + len(request.arrays[0]) / HEARD
         self.windows.append((start, end))
         self.prompts.append(str(request.options["prompt"]))
+        self.vocabularies.append(str(request.options["vocabulary"]))
         words = []
         for begin, finish, text in self.lines:
             if finish <= start + 0.1 or begin >= end - 0.05:

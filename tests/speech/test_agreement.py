@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.clock import SAMPLE_RATE
-from server.speech.agreement import agreed, compression_ratio, letters, loop_start, split_after, tail_of
+from server.speech.agreement import agreed, compression_ratio, letters, loop_start, recital_start, split_after, tail_of
 from server.speech.processor import Word
 
 
@@ -84,6 +84,21 @@ def test_times_that_are_a_little_off_do_not_repeat_a_word() -> None:
 )
 def test_loops_are_found_where_they_start(context: str, text: str, start: int | None) -> None:
     assert loop_start(words(context), words(text)) == start
+
+
+@pytest.mark.parametrize(
+    ("text", "vocabulary", "start"),
+    [
+        ("so Mira Okafor, Klangfarbe.", "Mira Okafor, klangfarbe, SDP", 1),
+        ("we heard of Klangfarbe and SDP", "Mira Okafor, klangfarbe, SDP", None),
+        ("Mira Okafor speaks", "Mira Okafor, klangfarbe", None),
+        ("a B C d", "b, c", None),
+        ("Klangfarben SDPs", "Klangfarbe, SDP", None),
+        ("anything", "", None),
+    ],
+)
+def test_a_vocabulary_that_is_read_aloud_is_found(text: str, vocabulary: str, start: int | None) -> None:
+    assert recital_start(words(text), vocabulary) == start
 
 
 def test_loops_compress_and_speech_does_not() -> None:

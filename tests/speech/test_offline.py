@@ -16,6 +16,7 @@ from server.speech.listening import FileListening
 from server.speech.offline import OfflineSettings
 from server.speech.processor import Failure, Request, Watermark, Word
 from server.speech.transcriber import Gap
+from server.speech.windows import WindowSettings
 from tests.speech.scripted import Driver, Line, ScriptedTalk, scripted_vad, sound, spoken
 
 ENGLISH = OfflineSettings(language="en")
@@ -121,6 +122,28 @@ def test_a_loop_is_asked_about_again_with_more_chance() -> None:
     driver = play(lines, 8, loops)
     assert driver.text == text(lines)
     assert [request.options["temperature"] for request in transcriptions(driver)] == [0.0, 0.2, 0.4]
+
+
+def test_a_vocabulary_biases_and_is_not_written_down_by_itself() -> None:
+    """The model hears a name right when it was shown it, and reads the whole list aloud where somebody only hums."""
+    lines = [*spoken("this is Clearkast speaking"), *spoken("hm hm hm hm", start=5.0)]
+    names = "Clearcast, Mira Okafor, Klangfarbe"
+    talk = ScriptedTalk(lines)
+
+    def biased(request: Request) -> Decoded:
+        shown = request.options["vocabulary"] == names
+        if int(request.options["start"] or 0) > 3 * SAMPLE_RATE:
+            return nonsense(request, names.replace(",", "")) if shown else nonsense(request, "Hm.")
+        heard = talk(request)
+        right = [
+            DecodedWord(word.start, word.end, word.text.replace("Clearkast", "Clearcast") if shown else word.text, 0.9)
+            for word in heard.words()
+        ]
+        return Decoded((DecodedSegment(right[0].start, right[-1].end, tuple(right), -0.2, 0.01),), "en")
+
+    driver = play(lines, 9, biased, replace(ENGLISH, vocabulary=names, windows=WindowSettings(longest=4 * SAMPLE_RATE)))
+    assert driver.text == "this is Clearcast speaking Hm."
+    assert not any(isinstance(item, Gap) for item in driver.out)
 
 
 def test_of_answers_that_nobody_believes_the_likeliest_is_taken() -> None:

@@ -54,6 +54,7 @@ async def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path: P
     await store.open()
     kept = await store.stream("s")
     assert (kept.title, kept.length, kept.language) == ("Talk", 480, None)
+    assert (kept.vocabulary, kept.translated, kept.most_speakers) == ("", False, None)
     assert await store.captions.save(CaptionBatch({"s": [caption(1)]})) == set()
     await store.close()
 

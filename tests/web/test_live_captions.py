@@ -153,7 +153,10 @@ async def is_known_by_voice(
 
 
 async def is_kept(server: Server, http: aiohttp.ClientSession, path: str, page: Page, voice: str) -> None:
-    """After the end everything goes on as it was, by the same addresses."""
+    """After the end everything goes on as it was, by the same addresses; what was wished is kept for the final pass."""
+    kept = await server.services.store.stream(path.rpartition("/")[2])
+    assert (kept.vocabulary, kept.translated, kept.most_speakers) == ("Clearcast, Ada, aiortc", False, 2)
+    assert "aiortc" not in json.dumps(await ask(http, "GET", path))
     shown = await ask(http, "GET", f"{path}/captions")
     assert [item["text"] for item in shown["items"]] == ["Hello there everybody", "And I"]
     assert [(item["name"], item["voice"]) for item in shown["speakers"]] == [("Ada", voice), (None, None)]

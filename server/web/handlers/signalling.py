@@ -44,6 +44,11 @@ def _quoted(text: str) -> str:
     return visible.replace("\\", "\\\\").replace('"', '\\"')
 
 
+def _vocabulary(*lists: str) -> str:
+    """One list of the stream's, its owner's and the server's: the model is shown the beginning of one that is long."""
+    return ", ".join(text for text in (text.strip(" ,") for text in lists) if text)
+
+
 def _check_accept(call: Call) -> None:
     accepted = call.request.headers.get("Accept", "*/*").lower()
     if not any(part.split(";")[0].strip() in ("*/*", "application/*", SDP) for part in accepted.split(",")):
@@ -116,7 +121,7 @@ async def publish(call: Call) -> web.Response:
         captions=query.captions,
         language=query.language.lower() if query.language is not None else None,
         translate=query.translate,
-        vocabulary=", ".join(text for text in (query.vocabulary, settings.captions_vocabulary.strip()) if text),
+        vocabulary=_vocabulary(query.vocabulary, settings.captions_vocabulary),
         speakers=query.speakers,
         voices=await call.services.voices.known(call.actor.id) if query.captions else [],
     )
