@@ -107,6 +107,13 @@ class Finished:
     """The last item of a lane after `finish`: everything is said."""
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The last item of a lane that the worker does not take, or takes no more; `reason` in words for a person."""
+
+    reason: str
+
+
 LaneItem = (
     Word
     | Interim
@@ -119,6 +126,7 @@ LaneItem = (
     | VoicePrints
     | LanguageHeard
     | Finished
+    | Refused
 )
 
 OnItems = Callable[[Sequence[LaneItem]], None]

@@ -16,6 +16,7 @@ from server.inference.caption_lane import (
     LaneItem,
     LaneMemory,
     LanguageHeard,
+    Refused,
     TurnRevision,
     Turns,
     VoicePrints,
@@ -225,7 +226,7 @@ class StreamCaptions:
                 async with asyncio.timeout(patience):
                     await self._enough.wait()
             if not self._heard_all:
-                self._miss(self._lane.backlog)
+                self._miss(self._lane.backlog, "the stream ended before it was heard")
         self.close()
 
     def hurry(self) -> None:
@@ -244,10 +245,10 @@ class StreamCaptions:
             self._memory = self._lane.memory
             self._lane.close()
 
-    def _miss(self, backlog: int) -> None:
+    def _miss(self, backlog: int, why: str) -> None:
         if backlog > 0:
-            log.warning("the end of a stream was not written down", stream=self._stream_id, seconds=seconds(backlog))
-            self._teller.gap(self._now - backlog, self._now, "the stream ended before it was heard")
+            log.warning("talk was not written down", stream=self._stream_id, seconds=seconds(backlog), reason=why)
+            self._teller.gap(self._now - backlog, self._now, why)
 
     # ---- what is heard
 
@@ -280,6 +281,19 @@ class StreamCaptions:
             case Finished():
                 self._heard_all = True
                 self._enough.set()
+            case Refused(reason):
+                self._lose_lane(reason)
+
+    def _lose_lane(self, reason: str) -> None:
+        """Nobody hears the stream any more; it is tried again when the caption service has another state."""
+        if self._lane is not None:
+            self._miss(self._lane.backlog, reason)
+            self._memory = self._lane.memory
+        self._lane = self._feed = None
+        self._state.refused = reason
+        self._say(self._captions.finish())
+        self._enough.set()
+        self._tell_state()
 
     def _hear_words(self, item: Word | Interim | Watermark) -> None:
         """Of what is off the record nothing is written, not even a word that only begins or ends in it."""

@@ -12,7 +12,7 @@ import pytest
 
 from server.clock import SAMPLE_RATE
 from server.errors import InvalidRequest, NotFound, Unavailable
-from server.inference.caption_lane import Ear, LanguageHeard
+from server.inference.caption_lane import Ear, LanguageHeard, Refused
 from server.rooms import caption_state, captioning
 from server.rooms.caption_feed import PIECE
 from server.rooms.messages import (
@@ -166,6 +166,28 @@ async def test_captions_that_cannot_be_had_yet_begin_when_they_can(studio: Studi
     assert studio.live().captions.state == "ok"
     assert texts(studio) == [(["S2"], "And to you."), (["S1"], "Let us begin now.")]
     assert service.lanes[0].start == pytest.approx(2 * S, abs=4800)
+
+
+async def test_a_lane_that_is_refused_later_is_told_in_words_and_opened_again_when_it_can_be(
+    studio: Studio, service: ScriptedCaptions
+) -> None:
+    await studio.publish()
+    await studio.run(1.5, voice(TALK))  # two words are said, and a third is in doubt
+    service.lanes[0].say(Refused("The caption worker hears no more streams."))
+    await studio.run(1, voice(TALK))
+    assert (studio.live().captions.state, studio.live().captions.detail) == (
+        ("degraded", "The caption worker hears no more streams.")
+    )
+    assert told(studio, CaptionsStateTold)[-1].detail == "The caption worker hears no more streams."
+    assert texts(studio) == [(["S1"], "Good morning")]
+    assert told(studio, SpeakingTold)[-1].speakers == []
+    service.tell(replace(READY, state="starting"))
+    service.tell(READY)
+    assert studio.live().captions.state == "ok"
+    await studio.run(5, voice(TALK))
+    assert [text for _, text in texts(studio)] == ["Good morning", "And to you.", "Let us begin now."]
+    await studio.host.end("stream-1", "ended")
+    await studio.host.settle()
 
 
 async def test_a_worker_that_is_gone_is_told_once_and_so_is_its_return(

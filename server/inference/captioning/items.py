@@ -13,6 +13,7 @@ from server.inference.caption_lane import (
     Finished,
     LaneItem,
     LanguageHeard,
+    Refused,
     TurnRevision,
     Turns,
     Urgency,
@@ -44,6 +45,7 @@ _WRITERS: dict[type, tuple[str, Callable[[Any], Plain]]] = {
     VoicePrints: ("voices", lambda item: [voice_values(item)]),
     LanguageHeard: ("language", lambda item: [item.language]),
     Finished: ("finished", lambda item: []),
+    Refused: ("refused", lambda item: [item.reason]),
 }
 _READERS: dict[str, Callable[..., LaneItem]] = {
     "word": lambda *values: word(values),
@@ -57,6 +59,7 @@ _READERS: dict[str, Callable[..., LaneItem]] = {
     "voices": lambda values: voices(values),  # noqa: PLW0108 - defined below
     "language": lambda language: LanguageHeard(str(language)),
     "finished": Finished,
+    "refused": lambda reason: Refused(str(reason)),
 }
 
 

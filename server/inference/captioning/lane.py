@@ -21,6 +21,7 @@ from server.inference.caption_lane import (
     LaneMemory,
     LanguageHeard,
     OnItems,
+    Refused,
     TurnRevision,
     Turns,
     Urgency,
@@ -209,6 +210,14 @@ class WorkerCaptionLane:
             self._speaking = False
             at = self._tapes[Ear.WORDS].end
             self._on_items([SpeechEnd(at, at)])
+
+    def refused(self, reason: str) -> None:
+        """The worker does not hear this lane, and no other will while it is as it is."""
+        if self._over:
+            return
+        self.lost()
+        self._over = True
+        self._on_items([*([Interim(())] if self._shown else []), Refused(reason)])
 
     def died(self) -> None:
         """A worker died while it heard this lane; of the same window the third one has died in vain."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from server.inference.caption_lane import CaptionOptions, Ear, LaneMemory, OnItems
@@ -60,9 +60,7 @@ class _Connection(asyncio.Protocol):
 class Lines:
     """For one event loop. Lanes stay when a connection goes; `connect` gives them the next one."""
 
-    def __init__(self, on_lost: Callable[[str], None] = lambda reason: None) -> None:
-        """`on_lost` is told why, when the connection or the lane on it is no more."""
-        self._on_lost = on_lost
+    def __init__(self) -> None:
         self._lanes: dict[int, WorkerCaptionLane] = {}
         self._numbers = 0
         self._connection: _Connection | None = None
@@ -140,7 +138,6 @@ class Lines:
         self.ready.clear()
         for lane in list(self._lanes.values()):
             lane.lost()
-        self._on_lost("The caption worker has stopped.")
 
     def take(self, connection: _Connection, frame: Frame) -> None:
         """What the worker says. Raises BadFrame, KeyError, TypeError or ValueError for what means nothing."""
@@ -156,7 +153,7 @@ class Lines:
         elif frame.kind == "refused" and lane is not None:
             log.warning("the caption worker refuses a stream", reason=frame.values["message"])
             self._lanes.pop(lane.number)
-            self._on_lost(str(frame.values["message"]))
+            lane.refused(str(frame.values["message"]))
 
     def _begin(self, heard: Mapping[Ear, bool]) -> None:
         self._heard = heard

@@ -20,7 +20,8 @@ from server.audio.frame import AudioFrame
 from server.clock import SAMPLE_RATE
 from server.config import Settings
 from server.errors import Unavailable
-from server.inference.caption_lane import CaptionerStatus, CaptionOptions, Ear, Turns, Urgency, VoicePrints
+from server.inference.caption_lane import CaptionerStatus, CaptionOptions, Ear, Refused, Turns, Urgency, VoicePrints
+from server.inference.captioning.engine import MOST_STREAMS
 from server.inference.captioning.file_lane import open_file_lane
 from server.inference.captioning.finding import NEEDED
 from server.inference.captioning.service import SOCKET, OffCaptionService, WorkerCaptionService
@@ -244,6 +245,18 @@ async def test_another_process_is_heard_by_the_same_worker(start: Start, tmp_pat
     service.strike(signal.SIGKILL)
     await until(lambda: lost == ["The process that makes captions has stopped."])
     other.close()
+
+
+async def test_a_lane_more_than_the_worker_hears_is_told_so_and_the_others_go_on(start: Start) -> None:
+    service = await start()
+    others = [service.open(CaptionOptions(), 0, Said()) for _ in range(MOST_STREAMS)]
+    said = Said()
+    service.open(CaptionOptions(), 0, said)
+    await until(lambda: bool(said.items))
+    assert said.items == [Refused("The caption worker hears no more streams.")]
+    for lane in others:
+        lane.close()
+    assert (await heard(service)).text == TEXT
 
 
 async def test_a_connection_that_talks_nonsense_is_cut_off_alone(start: Start, tmp_path: Path) -> None:
