@@ -291,6 +291,7 @@ class StreamCaptions:
             self._memory = self._lane.memory
         self._lane = self._feed = None
         self._state.refused = reason
+        self.pause()
         self._say(self._captions.finish())
         self._enough.set()
         self._tell_state()
@@ -359,7 +360,7 @@ class StreamCaptions:
         self.change(VoicesKnown(grant.voices))
 
     def pause(self) -> None:
-        """The stream went off or on the record: who speaks is not shown until somebody begins to."""
+        """Who speaks is not shown until somebody begins to: the stream went off or on the record, or nobody hears it."""
         if self._speaking.stop():
             self._teller.speaking((), self._now)
 
