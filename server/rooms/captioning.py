@@ -360,7 +360,7 @@ class StreamCaptions:
         self.change(VoicesKnown(grant.voices))
 
     def pause(self) -> None:
-        """Who speaks is not shown until somebody begins to: the stream went off or on the record, or nobody hears it."""
+        """Who speaks is not shown until somebody begins to: the stream went off the record, on it, or is not heard."""
         if self._speaking.stop():
             self._teller.speaking((), self._now)
 
