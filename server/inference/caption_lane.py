@@ -63,6 +63,8 @@ class CaptionerStatus:
     device: str = ""
     detail: str = ""
     """What a person should know and do; empty while all is well."""
+    translates: bool = False
+    """Whether the Whisper model can write English whatever is spoken."""
 
 
 @dataclass(frozen=True, slots=True)

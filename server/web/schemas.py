@@ -75,6 +75,7 @@ class CaptionsOut(BaseModel):
     state: str = Field(description="off, starting, ready or degraded.")
     recogniser: str | None = Field(description="The model that hears words; null where none does.")
     diarizer: str | None = Field(description="The model that tells speakers apart; null where none does.")
+    translates: bool = Field(description="Whether captions can be in English, whatever is spoken.")
     detail: str = Field(description="What a person should know; empty while all is well.")
 
 

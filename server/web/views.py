@@ -130,5 +130,9 @@ def denoise(status: DenoiserStatus) -> schemas.DenoiseOut:
 
 def captions(status: CaptionerStatus) -> schemas.CaptionsOut:
     return schemas.CaptionsOut(
-        state=status.state, recogniser=status.recogniser, diarizer=status.diarizer, detail=status.detail
+        state=status.state,
+        recogniser=status.recogniser,
+        diarizer=status.diarizer,
+        translates=status.translates,
+        detail=status.detail,
     )

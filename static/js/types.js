@@ -20,7 +20,7 @@
  * @property {number} max_title
  * @property {boolean} secure
  * @property {number} reconnect_s
- * @property {{ state: MachineState, recogniser: string | null, diarizer: string | null, detail: string }} [captions]
+ * @property {{ state: MachineState, recogniser: string | null, diarizer: string | null, translates: boolean, detail: string }} [captions]
  *
  * @typedef {object} Stream
  * @property {string} id

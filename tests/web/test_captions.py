@@ -82,7 +82,7 @@ async def test_a_stream_of_the_past_knows_its_language(http: aiohttp.ClientSessi
     shown = (await ask(http, "GET", PATH))["captions"]
     assert shown == {"state": "off", "detail": "", "language": "en", "off_record": False}
     config = await ask(http, "GET", "/api/v1/config")
-    assert config["captions"].keys() == {"state", "recogniser", "diarizer", "detail"}
+    assert config["captions"].keys() == {"state", "recogniser", "diarizer", "translates", "detail"}
     assert config["captions"]["state"] == "off"
 
 

@@ -15,6 +15,7 @@ import pytest
 from server.app import Server
 from server.client.whip import Publication
 from server.config import load_settings
+from server.errors import ClearcastError, InvalidRequest
 from server.inference.caption_lane import CaptionerStatus, VoicePrints
 from server.store.ids import new_id
 from server.store.records import Job, VoicePrint
@@ -26,7 +27,7 @@ from tests.web.test_events import subscribe
 from tests.web.test_routes import problem
 from tests.web.test_streams import talking
 
-QUERY = "language=de&vocabulary=Clearcast,+Ada&speakers=2"
+QUERY = "language=de&translate=true&vocabulary=Clearcast,+Ada&speakers=2"
 
 
 @pytest.fixture
@@ -93,7 +94,8 @@ async def test_a_live_stream_is_read_corrected_and_known_by_voice(
         assert (await page.until(lambda event: event["type"] == "off_record"))["data"]["on"] is True
         assert (await ask(http, "GET", path))["captions"]["off_record"] is True
     options = heard.lanes[0].options
-    assert (options.language, options.vocabulary, options.speakers) == ("de", "Clearcast, Ada, aiortc", 2)
+    assert (options.language, options.translate, options.speakers) == ("de", True, 2)
+    assert options.vocabulary == "Clearcast, Ada, aiortc"
 
     await ask(http, "POST", f"{path}/end")
     await publication.stop()
@@ -155,7 +157,7 @@ async def is_known_by_voice(
 async def is_kept(server: Server, http: aiohttp.ClientSession, path: str, page: Page, voice: str) -> None:
     """After the end everything goes on as it was, by the same addresses; what was wished is kept for the final pass."""
     kept = await server.services.store.stream(path.rpartition("/")[2])
-    assert (kept.vocabulary, kept.translated, kept.most_speakers) == ("Clearcast, Ada, aiortc", False, 2)
+    assert (kept.vocabulary, kept.translated, kept.most_speakers) == ("Clearcast, Ada, aiortc", True, 2)
     assert "aiortc" not in json.dumps(await ask(http, "GET", path))
     shown = await ask(http, "GET", f"{path}/captions")
     assert [item["text"] for item in shown["items"]] == ["Hello there everybody", "And I"]
@@ -218,6 +220,12 @@ async def test_publishers_are_told_what_captions_take(http: aiohttp.ClientSessio
             assert query.partition("=")[0] in (await problem(response, 400))["detail"]
 
 
+async def test_what_the_model_cannot_do_is_refused_in_words(server: Server, heard: ScriptedCaptions) -> None:
+    heard.refuses = InvalidRequest("The Whisper model of this server does not translate.", code="captions-translate")
+    with pytest.raises(ClearcastError, match="does not translate"):
+        await Publication.start(f"{server.url}/whip/studio?translate=true")
+
+
 async def test_a_publisher_may_do_without_captions(server: Server, http: aiohttp.ClientSession) -> None:
     publication = await Publication.start(f"{server.url}/whip/studio?captions=false")
     path = f"/api/v1/streams/{publication.stream_id}"
@@ -232,7 +240,7 @@ async def test_how_captions_are_is_told(server: Server, heard: ScriptedCaptions,
     page = Page(await subscribe(http, "system"))
     await page.until(lambda event: event["type"] == "snapshot")
     assert (await ask(http, "GET", "/api/v1/config"))["captions"] == {
-        "state": "ready", "recogniser": "nano", "diarizer": "embedding", "detail": "",
+        "state": "ready", "recogniser": "nano", "diarizer": "embedding", "translates": False, "detail": "",
     }  # fmt: skip
     heard.tell(CaptionerStatus("degraded", "nano", None, "cpu", "The captions' process is started again."))
     told = await page.until(lambda event: event["data"].get("stage") == "captions")

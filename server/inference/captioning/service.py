@@ -225,7 +225,8 @@ class WorkerCaptionService:
         nobody = self._settings.diarization and about["diarizer"] is None
         detail = self._detail(about["diarizer"], about["detail"])
         state = "degraded" if nobody or about["recogniser"] is None else "ready"
-        self._set(CaptionerStatus(state, about["recogniser"], about["diarizer"], about["device"], detail))
+        recogniser, able = about["recogniser"], self._abilities.translates
+        self._set(CaptionerStatus(state, recogniser, about["diarizer"], about["device"], detail, able))
 
     def _detail(self, diarizer: str | None, detail: str) -> str:
         """What the worker says that a person should know, and that nobody says who speaks."""

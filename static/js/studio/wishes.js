@@ -1,18 +1,20 @@
 /** What a talker wants of captions, as this browser remembers it, and how it is asked for. */
 
 import { recall, remember } from "../settings.js";
+import { store } from "../store.js";
 
 /**
  * @typedef {object} Wishes
  * @property {boolean} on
  * @property {string} language a code as in "en"; empty: whatever is heard
+ * @property {boolean} translate whether it is written in English, whatever is spoken
  * @property {number} speakers how many are expected; 0: whoever comes
  * @property {string} vocabulary names and jargon, with commas between
  */
 
 export const MOST_VOCABULARY = 500;
 /** @type {Wishes} */
-const USUAL = { on: true, language: "", speakers: 0, vocabulary: "" };
+const USUAL = { on: true, language: "", translate: false, speakers: 0, vocabulary: "" };
 
 /** @returns {Wishes} */
 export function recallWishes() {
@@ -28,9 +30,10 @@ export function keepWishes(change) {
 
 /** @param {URLSearchParams} query of the WHIP address */
 export function addWishes(query) {
-  const { on, language, speakers, vocabulary } = recallWishes();
+  const { on, language, translate, speakers, vocabulary } = recallWishes();
   if (!on) return query.set("captions", "false");
   if (language) query.set("language", language);
+  if (translate && store.config?.captions?.translates) query.set("translate", "true");
   if (speakers > 0) query.set("speakers", String(speakers));
   if (vocabulary.trim()) query.set("vocabulary", vocabulary.trim());
   return undefined;

@@ -29,6 +29,24 @@ function languageChoice() {
   return h("div", null, h("label", { class: "small-label", htmlFor: "caption-language" }, "Language"), h("span", { class: "select" }, select));
 }
 
+/** English, whatever is spoken: only some models can. */
+function translation() {
+  const control = toggle("caption-translate", "caption-translate-name", (translate) => {
+    keepWishes({ translate });
+    show();
+  });
+  const why = h("p", { class: "sub", data: { testid: "caption-translate-words" } });
+  const element = h("div", { class: "into" }, h("p", { class: "row" }, h("span", { id: "caption-translate-name" }, "Write in English"), control.element), why);
+  function show() {
+    const captions = store.config?.captions;
+    const able = Boolean(captions?.translates);
+    control.set(able && recallWishes().translate, able);
+    if (able) say(why, recallWishes().translate ? "Translated from whatever is spoken." : "");
+    else say(why, captions?.recogniser ? "This server’s Whisper model does not translate. The operator can choose a larger one that knows many languages." : "");
+  }
+  return { element, show };
+}
+
 function speakersChoice() {
   const { speakers } = recallWishes();
   const numbers = Array.from({ length: MOST_SPEAKERS }, (_, at) => at + 1);
@@ -51,7 +69,10 @@ export function captionChoices(publisher) {
     show();
   });
   const text = h("p", { class: "sub", data: { testid: "captions-words" } });
-  const choices = [languageChoice(), speakersChoice(), vocabularyField()];
+  const english = translation();
+  const language = languageChoice();
+  language.append(english.element);
+  const choices = [language, speakersChoice(), vocabularyField()];
   const voices = h("a", { class: "txt", href: "/voices", data: { testid: "to-voices" } }, "Voices it knows");
   const first = h("div", null, h("h2", null, h("span", { id: "captions-on-name" }, "Captions"), control.element), text, voices);
   const element = h("section", { class: "card wording before-air", "aria-label": "Captions" }, first, ...choices);
@@ -64,6 +85,7 @@ export function captionChoices(publisher) {
     const on = able && recallWishes().on;
     control.set(on, able);
     for (const choice of choices) choice.hidden = !on;
+    english.show();
     voices.hidden = !on || !captions.diarizer;
     element.classList.toggle("shut", !on);
     if (!able) tell(text, captions.detail || "Off on this server. The operator can switch them on in the settings.");
