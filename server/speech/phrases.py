@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -36,12 +38,17 @@ class Turns:
 
     def __init__(self) -> None:
         self._turns: list[SpeakerTurn] = []
+        """By their beginnings."""
+        self._longest = 0
+        """Samples of the longest turn there ever was: who began longer ago has ended."""
 
     def all(self) -> list[SpeakerTurn]:
+        """By their beginnings."""
         return list(self._turns)
 
     def add(self, turn: SpeakerTurn) -> None:
-        self._turns.append(turn)
+        insort(self._turns, turn, key=_start)
+        self._longest = max(self._longest, turn.end - turn.start)
 
     def replace(self, start: int, end: int, turns: Sequence[SpeakerTurn]) -> None:
         """What was known from `start` to `end` was wrong; turns that reach out of it are cut there."""
@@ -52,6 +59,7 @@ class Turns:
             if turn.end > end:
                 kept.append(SpeakerTurn(max(turn.start, end), turn.end, turn.speaker, turn.probability))
         self._turns = sorted([*kept, *turns], key=lambda turn: (turn.start, turn.end))
+        self._longest = max([self._longest, *(turn.end - turn.start for turn in turns)])
 
     def forget(self, before: int) -> None:
         self._turns = [turn for turn in self._turns if turn.end > before]
@@ -60,7 +68,10 @@ class Turns:
         """Samples of each speaker within a span; when nobody is, those close by count as one."""
         found: dict[str, int] = {}
         near: tuple[int, str] | None = None
-        for turn in self._turns:
+        first = bisect_left(self._turns, start - _NEAR - self._longest, key=_start)
+        for turn in itertools.islice(self._turns, first, None):
+            if turn.start > end + _NEAR:
+                break
             overlap = min(end, turn.end) - max(start, turn.start)
             if overlap > 0:
                 found[turn.speaker] = found.get(turn.speaker, 0) + overlap
@@ -94,6 +105,10 @@ class Turns:
         ranked = sorted(total, key=lambda speaker: (-total[speaker], speaker))
         first = main if main in total and 2 * total[main] >= total[ranked[0]] else ranked[0]
         return first, *(speaker for speaker in ranked if speaker != first and 4 * total[speaker] >= spoken)
+
+
+def _start(turn: SpeakerTurn) -> int:
+    return turn.start
 
 
 def phrases(words: Iterable[Word], turns: Turns, current: str | None) -> Iterator[Phrase]:
