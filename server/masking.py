@@ -37,6 +37,8 @@ _PATTERNS = (
         rf"\1{HIDDEN}",
     ),
     (re.compile(r"(?<![\w-])eyJ[\w-]++\.[\w-]++\.[\w-]*+"), HIDDEN),
+    # What the server gives out begins like this (`server.accounts.credentials`).
+    (re.compile(r"(cc_[a-z]_)[\w-]++"), rf"\1{HIDDEN}"),
     # Thirty-two random bytes, as tokens are made of them here.
     (re.compile(r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[\w-]{43}(?![\w-])"), HIDDEN),
     (re.compile(r"(/wh[ie]p/[^/\s\"']+/)[\w.~-]{8,}"), rf"\1{HIDDEN}"),

@@ -7,8 +7,10 @@ import logging
 import secrets
 import time
 
+import jwt
 import pytest
 
+from server.accounts.credentials import Credential
 from server.config import load_settings
 from server.log import configure_logging, get_logger
 from server.masking import HIDDEN, Masker, secret_values
@@ -97,8 +99,26 @@ def test_tokens_as_they_are_made_are_known() -> None:
             assert token not in Masker().text(f"resume with {token}, please")
 
 
+@pytest.mark.parametrize("kind", list(Credential))
+def test_what_people_prove_themselves_with_is_known_wherever_it_stands(kind: Credential) -> None:
+    for _ in range(50):
+        given = kind.new()
+        random = given.removeprefix(kind)
+        for text in (given, f"x{given}.", f"{given}{given}", f"/register?invitation={given}&a=b", f"('{given}')"):
+            assert random not in Masker().text(text)
+    assert kind in Masker().text(f"used {given}"), "what kind it was may be seen"
+
+
+def test_access_tokens_are_known_wherever_they_stand() -> None:
+    token = jwt.encode({"sub": "anna", "aud": "clearcast"}, "k" * 32, "HS256")
+    for text in (token, f"({token})", f"GET /api?access={token} 401", json.dumps({"said": f"Bearer {token}"})):
+        assert not any(part in Masker().text(text) for part in token.split("."))
+
+
 EVIL = (
     "a",
+    "cc_s_",
+    "cc_",
     "token",
     "secret-",
     "password=",
