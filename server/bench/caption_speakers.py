@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from server.audio.frame import Samples
 from server.audio.resample import resample
-from server.bench.diarization_error import run_diart, score, told_in_the_end
+from server.bench.diarization_error import first_told, run_diart, score, told_in_the_end
 from server.bench.references import Segment
-from server.bench.simulated import SimulatedStream
 from server.bench.wording import normalised
 from server.clock import SAMPLE_RATE
 from server.config import Settings
-from server.inference.caption_lane import CaptionOptions, Urgency
 from server.inference.captioning.choice import Hardware
 from server.inference.captioning.finding import find
+from server.inference.captioning.models import Who
 from server.inference.diarization.diarizer import Diarizer
 from server.inference.diarization.live import LiveSettings
+from server.jobs.hearing import Heard
 from server.speech.captions import Caption
-from server.speech.heard import HEARD_RATE, Heard
+from server.speech.heard import HEARD_RATE
+from server.speech.processor import SpeakerTurn
 
 NAMES = ("der", "der_revised", "der_final", "der_diart")
 
@@ -33,24 +33,28 @@ def load_diarizer(settings: Settings) -> Diarizer | None:
     return Diarizer.load(found.segmentation, found.embedding, LiveSettings(latency=settings.diarization_latency_s))
 
 
-def error_rates(stream: SimulatedStream, diarizer: Diarizer | None, rttm: Path | None) -> dict[str, float | None]:
-    """Of turns as first told, as told in the end, as a final pass tells them, and as diart itself would."""
+def error_rates(
+    streams: Sequence[Sequence[Who]], account: Heard, audio: Samples, diarizer: Diarizer | None, rttm: Path | None
+) -> dict[str, float | None]:
+    """Of turns as first told, as told in the end, as a final pass tells them, and as diart itself would.
+
+    `streams` are what was told of each, of which the worst counts; `audio` (48 kHz) is what the diarizer heard.
+    """
     if diarizer is None or rttm is None:
         return dict.fromkeys(NAMES)
-    audio = resample(stream.for_speakers, SAMPLE_RATE, HEARD_RATE)
+    heard = resample(audio, SAMPLE_RATE, HEARD_RATE)
     told = {
-        "der": stream.turns,
-        "der_revised": told_in_the_end(stream.who_items),
-        "der_final": told_in_the_end(in_one_go(diarizer, audio)),
-        "der_diart": run_diart(audio, diarizer),
+        "der": [first_told(items) for items in streams],
+        "der_revised": [told_in_the_end(items) for items in streams],
+        "der_final": [account.turns],
+        "der_diart": [run_diart(heard, diarizer)],
     }
-    return {name: score(rttm, turns, len(stream.samples)).rate for name, turns in told.items()}
+    return {name: _worst_rate(rttm, ways, len(audio)) for name, ways in told.items()}
 
 
-def in_one_go(diarizer: Diarizer, audio: Samples) -> list[Any]:
-    """What is said of a whole recording, 16 kHz."""
-    recording: Any = diarizer.open(CaptionOptions(urgency=Urgency.FILE), 0, None)
-    return [item for heard in (Heard(0, audio), None) for item in diarizer.hear([(recording, heard)])[0]]
+def _worst_rate(rttm: Path, ways: Sequence[Sequence[SpeakerTurn]], length: int) -> float | None:
+    rates = [score(rttm, turns, length).rate for turns in ways]
+    return max((rate for rate in rates if rate is not None), default=None)
 
 
 def cpwer(segments: Sequence[Segment] | None, captions: Sequence[Caption]) -> float | None:

@@ -11,7 +11,8 @@ import asyncio
 import resource
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from server.bench import caption_figures as figures
 from server.bench import caption_speakers, live_captions
 from server.bench.caption_figures import Told
 from server.bench.common import emit, main, note
+from server.bench.hindsight import RecordedStream, final_captions
+from server.bench.live_captions import Played, Run
 from server.bench.references import Said, said
-from server.bench.simulated import Hearing, SimulatedStream, Simulation, as_measured
+from server.bench.simulated import Answer, Hearing, SimulatedStream, Simulation, as_measured
 from server.bench.wording import Alignment, align, normalised
 from server.client.demo import NANO, TALK
 from server.client.media import read_audio
@@ -32,12 +35,14 @@ from server.clock import SAMPLE_RATE
 from server.config import Settings, load_settings
 from server.errors import ModelMissing
 from server.inference import random_whisper
+from server.inference.caption_lane import CaptionOptions, Urgency
 from server.inference.captioning.choice import Hardware, worker_config
 from server.inference.cleaning import cleaned
 from server.inference.diarization.diarizer import Diarizer
 from server.inference.recogniser import Recogniser
 from server.inference.voice import SileroVad
 from server.inference.whole_file import WholeFile
+from server.jobs.hearing import Heard
 from server.speech.heard import HEARD_RATE
 
 RANDOM = "random:"
@@ -95,13 +100,14 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings()
     diarizer = caption_speakers.load_diarizer(settings) if settings.diarization else None
     ears = (cleaned_whole(settings, audio) if "clean" in (arguments.words, arguments.speakers) else audio, audio)
-    stream, simulation = simulate(
-        folder, ears[arguments.words == "raw"], settings, diarizer, ears[arguments.speakers == "raw"]
-    )
-    result |= caption_speakers.error_rates(stream, diarizer, arguments.rttm)
+    for_words, for_speakers = ears[arguments.words == "raw"], ears[arguments.speakers == "raw"]
+    stream, simulation = simulate(folder, for_words, settings, diarizer, for_speakers)
     simulated = judged(stream.told, reference, offline, len(audio) / SAMPLE_RATE)
     result |= {f"{name}_algorithmic": simulated[name] for name in LATENCIES}
+    note("with hindsight …")
+    account = in_hindsight(folder, for_words, settings, diarizer, for_speakers)
     if arguments.simulated:
+        played = [Played(stream.told, stream.who_items)]
         result |= {name: value for name, value in simulated.items() if name not in LATENCIES}
         result |= dict.fromkeys(LATENCIES) | {
             "rtf": simulation.compute / len(audio) * SAMPLE_RATE,
@@ -109,27 +115,32 @@ def run(arguments: argparse.Namespace) -> int:
             "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
     else:
-        result |= play(
-            *(folder, audio, arguments.streams, reference, offline),
-            ears={"captions_ear": arguments.words, "diarization_ear": arguments.speakers},
-        )
+        chosen = {"captions_model": folder, "captions_ear": arguments.words, "diarization_ear": arguments.speakers}
+        done = asyncio.run(live_captions.play(audio, arguments.streams, chosen))
+        played = list(done.streams)
+        result |= in_real_time(done, len(audio) / SAMPLE_RATE, reference, offline)
+    result |= caption_speakers.error_rates([one.who for one in played], account, for_speakers, diarizer, arguments.rttm)
+    result["cpwer_final"] = cpwer_final(played, account, reference)
     emit(result, arguments)
     return 0
 
 
-def play(
-    folder: Path, audio: Samples, streams: int, reference: Said | None, offline: Offline | None, ears: dict[str, str]
-) -> dict[str, Any]:
+def in_real_time(done: Run, length: float, reference: Said | None, offline: Offline | None) -> dict[str, Any]:
     """Figures of the real thing; of several streams the worst of each."""
-    done = asyncio.run(live_captions.play(audio, streams, {"captions_model": folder, **ears}))
-    length = len(audio) / SAMPLE_RATE
     each = [judged(stream.told, reference, offline, length) for stream in done.streams]
-    result = each[0] if streams == 1 else {name: worst([one[name] for one in each]) for name in each[0]}
-    return result | {
-        "rtf": done.processor_s / length / streams,
+    return {name: worst([one[name] for one in each]) for name in each[0]} | {
+        "rtf": done.processor_s / length / len(each),
         "busy": done.processor_s / done.wall_s,
         "peak_rss_mb": done.peak_rss_mb,
     }
+
+
+def cpwer_final(played: Sequence[Played], account: Heard, reference: Said | None) -> float | None:
+    """Of the captions that the final pass makes of a stream; of several the worst."""
+    if reference is None:
+        return None
+    finals = [final_captions(one.told, account) for one in played]
+    return worst([caption_speakers.cpwer(reference.segments, captions) for captions in finals])
 
 
 def worst(values: list[float | None]) -> float | None:
@@ -151,13 +162,28 @@ def simulate(
     for_speakers: Samples | None = None,
 ) -> tuple[SimulatedStream, Simulation]:
     """The file on the simulated clock, computing free; `for_speakers` is what the diarizer hears instead."""
-    config = worker_config(settings or load_settings(), folder.name, folder, Hardware.here(), None)
-    recogniser = Recogniser.load(folder, config.recogniser_options())
-    simulation = Simulation({"vad": SileroVad().answer, "transcribe": recogniser.answer})
-    hearing = Hearing(settings=config.transcriber_options(), diarizer=diarizer)
-    stream = SimulatedStream(audio, hearing, for_speakers=for_speakers)
+    hearing, answers = listener(folder, settings or load_settings(), diarizer)
+    stream, simulation = SimulatedStream(audio, hearing, for_speakers=for_speakers), Simulation(answers)
     simulation.run([stream])
     return stream, simulation
+
+
+def in_hindsight(
+    folder: Path, audio: Samples, settings: Settings, diarizer: Diarizer | None, for_speakers: Samples
+) -> Heard:
+    """The file as the final pass hears it."""
+    hearing, answers = listener(folder, settings, diarizer)
+    stream = RecordedStream(audio, replace(hearing, options=CaptionOptions(urgency=Urgency.FILE)), for_speakers)
+    Simulation(answers).run([stream])
+    return stream.account
+
+
+def listener(folder: Path, settings: Settings, diarizer: Diarizer | None) -> tuple[Hearing, dict[str, Answer]]:
+    """How a server with these settings would hear, and the models that it asks."""
+    config = worker_config(settings, folder.name, folder, Hardware.here(), None)
+    recogniser = Recogniser.load(folder, config.recogniser_options())
+    hearing = Hearing(settings=config.transcriber_options(), diarizer=diarizer)
+    return hearing, {"vad": SileroVad().answer, "transcribe": recogniser.answer}
 
 
 def judged(told: list[Told], reference: Said | None, offline: Offline | None, length: float) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -16,6 +17,7 @@ import aiohttp
 import numpy as np
 
 from server.audio.frame import Samples
+from server.bench import overheard
 from server.bench.caption_figures import Told
 from server.bench.common import note
 from server.bench.local import LocalServer, local_server
@@ -24,6 +26,7 @@ from server.client.captions import follow
 from server.client.whip import Publication, packets
 from server.clock import PACKET, SAMPLE_RATE
 from server.errors import Unavailable
+from server.inference.caption_lane import TurnRevision, Turns
 from server.speech.captions import Caption
 from server.speech.processor import Word
 
@@ -45,6 +48,8 @@ class Played:
     """What became of one stream."""
 
     told: list[Told] = field(default_factory=list)
+    who: Sequence[Turns | TurnRevision] = ()
+    """What the caption worker said of who speaks, on the stream's timeline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,16 @@ async def play(audio: Samples, streams: int, settings: Mapping[str, Any]) -> Run
     Raises Unavailable when the server writes no captions.
     """
     sent = [bytes(packet) for packet in await asyncio.to_thread(lambda: list(packets(iter([audio]))))]
-    async with local_server(captions=True, **settings) as server:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "who.json"
+        run = await _play(sent, streams, settings, overheard.program(file))
+        for played, who in zip(run.streams, await asyncio.to_thread(overheard.who, file), strict=True):
+            played.who = who
+    return run
+
+
+async def _play(sent: Sequence[bytes], streams: int, settings: Mapping[str, Any], program: tuple[str, ...]) -> Run:
+    async with local_server(program=program, captions=True, **settings) as server:
         await wait_for_captions(server)
         pid = await asyncio.to_thread(worker_of, server.process.pid)
         before, began = processor_time(pid), time.monotonic()

@@ -63,6 +63,25 @@ class Heard:
     reached: int = 0
     """How far the words are known."""
 
+    def take(self, item: LaneItem) -> None:
+        """What a lane says next."""
+        match item:
+            case Word():
+                self.words.append(item)
+            case Watermark(sample):
+                self.reached = max(self.reached, sample)
+            case Gap(start, end, reason):
+                self.gaps.append((start, end))
+                self.failures.append(reason)
+            case Turns(turns):
+                self.turns += turns
+            case TurnRevision(start, end, turns):
+                self.turns = _revised(self.turns, start, end, turns)
+            case VoicePrints():
+                self.prints = item
+            case LanguageHeard(language):
+                self.language = language
+
 
 async def hear(
     open_file: OpenFile, options: CaptionOptions, ears: Mapping[Ear, Iterator[Samples]], tell: Tell, length: int
@@ -90,26 +109,9 @@ class _Hearing:
 
     def take(self, items: Sequence[LaneItem]) -> None:
         """What the lane says."""
-        heard = self.heard
         for item in items:
-            match item:
-                case Word():
-                    heard.words.append(item)
-                case Watermark(sample):
-                    heard.reached = max(heard.reached, sample)
-                case Gap(start, end, reason):
-                    heard.gaps.append((start, end))
-                    heard.failures.append(reason)
-                case Turns(turns):
-                    heard.turns += turns
-                case TurnRevision(start, end, turns):
-                    heard.turns = _revised(heard.turns, start, end, turns)
-                case VoicePrints():
-                    heard.prints = item
-                case LanguageHeard(language):
-                    heard.language = language
-                case Finished():
-                    self._finished = True
+            self.heard.take(item)
+            self._finished |= isinstance(item, Finished)
         self._news.set()
 
     def lost(self, reason: str) -> None:

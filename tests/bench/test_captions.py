@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from server.bench import caption_figures as figures
+from server.bench.caption_speakers import cpwer
 from server.bench.captions import LATENCIES, judged, simulate, transcribe_offline
-from server.bench.references import said
+from server.bench.hindsight import RecordedStream, final_captions
+from server.bench.references import Segment, said
+from server.bench.simulated import Hearing
 from server.bench.wording import align, normalised, percentile
 from server.client.media import open_writer
 from server.clock import SAMPLE_RATE
+from server.inference.caption_lane import CaptionOptions, Urgency
 from server.speech.transcriber import LONGEST_STEP, SHORTEST_STEP
 from tests.bench.caption_talks import Talks, heard, seconds
+from tests.inference.captioning.scripted import ScriptedDiarizer
 from tests.speech.scripted import spoken
 from tests.talks import NANO, TALK_SOLO, TALK_TWO, read_talk
 
@@ -83,6 +89,26 @@ def test_a_long_stream_keeps_no_more_than_a_short_one() -> None:
     assert held[1][0] <= held[0][0] + 64 and held[1][1] <= held[0][1] + SAMPLE_RATE
 
 
+def test_the_final_pass_is_joined_with_what_was_told_live() -> None:
+    """The recording's speakers have the labels that they had live."""
+    lines = spoken(TEXT)
+    talks = Talks(lines, 8.0, hearing=Hearing(diarizer=ScriptedDiarizer(["S1", "S2"])))
+    simulation = talks.run()
+    file = Hearing(CaptionOptions(urgency=Urgency.FILE), diarizer=ScriptedDiarizer(["one", "other"]))
+    (stream,) = talks.streams
+    recorded = RecordedStream(stream.samples, file)
+    simulation.run([recorded])
+    captions = final_captions(stream.told, recorded.account)
+    assert [word.text.strip() for caption in captions for word in caption.words] == talks.said
+    assert [caption.speakers[0] for caption in captions] == ["S1", "S2", "S1", "S2"][: len(captions)]
+    assert {turn.speaker for turn in recorded.account.turns} == {"one", "other"}
+    truth = [Segment(0.0, 8.0, caption.speakers[0], tuple(normalised(caption.heard))) for caption in captions]
+    assert cpwer(truth, captions) == 0
+    by_one = [replace(segment, speaker="A") for segment in truth]
+    assert cpwer(by_one, captions) == pytest.approx(1.0, abs=0.2)  # half is missing here and too much there
+    assert cpwer(None, captions) is None
+
+
 @pytest.fixture(scope="module")
 def nano_talks() -> dict[str, dict[str, Any]]:
     """Figures of both talks, of the longer one its beginning."""
@@ -134,6 +160,7 @@ def test_the_bench_prints_one_object_with_every_name(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(done.stdout)
     wanted = "wer_offline wer_streamed missing_start missing_end invented rtf busy peak_rss_mb erasure revision_rate"
-    assert {*wanted.split(), *LATENCIES, *(f"{name}_algorithmic" for name in LATENCIES)} <= result.keys()
-    assert result["wer_streamed"] is None and result["final_p50_s_algorithmic"] is None
+    referred = ["der", "der_revised", "der_final", "der_diart", "cpwer", "cpwer_final", "wer_streamed"]
+    assert {*wanted.split(), *LATENCIES, *(f"{name}_algorithmic" for name in LATENCIES), *referred} <= result.keys()
+    assert all(result[name] is None for name in (*referred, "final_p50_s_algorithmic"))
     assert result["rtf"] > 0 and result["peak_rss_mb"] > 10

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from server.bench import caption_figures as figures
 from server.bench import live_captions, pipeline
+from server.bench.diarization_error import told_in_the_end
 from server.bench.references import said
 from server.bench.wording import align
 from server.clock import SAMPLE_RATE
@@ -31,6 +35,8 @@ async def test_a_sentence_goes_through_the_server_and_comes_back_as_a_caption() 
     assert all(soon <= final for soon, final in zip(late.interim, late.final, strict=True))
     assert 0 < done.processor_s < done.wall_s * 16 and done.peak_rss_mb > 50
     assert figures.finals(stream.told)[-1].final
+    diarized = (Path(os.environ.get("CLEARCAST_MODELS_DIR", "")) / "diarization").is_dir()
+    assert len({turn.speaker for turn in told_in_the_end(stream.who)}) == (1 if diarized else 0)
 
 
 @pytest.mark.slow
