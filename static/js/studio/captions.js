@@ -1,6 +1,7 @@
 /** The captions of one's own stream: read, correct, say who speaks, go off the record. */
 
 import { words } from "../api.js";
+import { getCaptions } from "../captions/api.js";
 import { Correcting } from "../captions/correcting.js";
 import { CaptionsModel } from "../captions/model.js";
 import { Naming } from "../captions/naming.js";
@@ -12,6 +13,8 @@ import { store } from "../store.js";
 import { toast } from "../toast.js";
 
 /** @typedef {import("./publisher.js").Publisher} Publisher */
+
+const MOST_ASKED = 200;
 
 /** @param {Publisher} publisher */
 function recordSwitch(publisher) {
@@ -28,6 +31,30 @@ function recordSwitch(publisher) {
   };
 }
 
+/**
+ * Everybody is told of a hidden caption only that it is hidden. Whoever has hidden it may read it, after a reload too.
+ * @param {CaptionsModel} model
+ */
+function readHidden(model) {
+  /** @type {Set<string>} */
+  const asked = new Set();
+  return async () => {
+    const { stream } = model;
+    const blank = model.list.filter(({ id, hidden, text }) => hidden && !text && !asked.has(`${stream}/${id}`));
+    const newest = blank.at(-1);
+    if (!stream || !newest) return;
+    for (const { id } of blank) if (id > newest.id - MOST_ASKED) asked.add(`${stream}/${id}`);
+    try {
+      const { items } = await getCaptions(stream, { version: "live", limit: MOST_ASKED, before: newest.id + 1 });
+      if (model.stream !== stream) return;
+      for (const caption of items) if (caption.hidden) model.put(caption);
+      model.changed();
+    } catch {
+      // They stay blank until the page is loaded anew.
+    }
+  };
+}
+
 /** @param {Publisher} publisher */
 export function studioCaptions(publisher) {
   const model = new CaptionsModel(store.events);
@@ -36,6 +63,7 @@ export function studioCaptions(publisher) {
   let following = true;
   /** @type {SpeakerCard | null} */
   let card = null;
+  const unread = model.watch(readHidden(model));
   const panel = new CaptionsPanel(model, {
     hidden: true,
     name: (who) => nameButton(who, (place, label) => card?.open(place, label)),
@@ -69,6 +97,7 @@ export function studioCaptions(publisher) {
       record.show(model.offRecord);
     },
     stop() {
+      unread();
       panel.stop();
       model.stop();
     },
