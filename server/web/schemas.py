@@ -12,6 +12,7 @@ from pydantic import (
     PlainSerializer,
     StringConstraints,
     field_validator,
+    model_validator,
 )
 
 from server.clock import iso
@@ -275,9 +276,26 @@ class PublishQuery(BaseModel):
         "at most 1,000 characters.",
     )
     speakers: int | None = Field(None, ge=1, le=MAX_SPEAKERS, description="How many are expected to speak.")
+    min_speakers: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_SPEAKERS,
+        description="How many at least, instead: until so many were heard, less of a difference makes a new speaker.",
+    )
+    max_speakers: int | None = Field(
+        None, ge=1, le=MAX_SPEAKERS, description="How many at most, instead: nobody is told apart beyond them."
+    )
 
     _title = field_validator("title")(lambda value: value if value is None else printable(value))
     _vocabulary = field_validator("vocabulary")(printable)
+
+    @model_validator(mode="after")
+    def _speakers_make_sense(self) -> PublishQuery:
+        if self.speakers is not None and (self.min_speakers or self.max_speakers):
+            raise ValueError("speakers excludes min_speakers and max_speakers")
+        if self.min_speakers and self.max_speakers and self.min_speakers > self.max_speakers:
+            raise ValueError("min_speakers is more than max_speakers")
+        return self
 
 
 class Component(BaseModel):

@@ -214,6 +214,8 @@ async def test_publishers_are_told_what_captions_take(http: aiohttp.ClientSessio
         "speakers=0",
         "speakers=many",
         "speakers=21",
+        "min_speakers=3&max_speakers=2",
+        "max_speakers=2&speakers=2",
         "captions=perhaps",
     ):
         async with http.post(f"/whip/studio?{query}", data="v=0", headers=SDP) as response:

@@ -69,9 +69,18 @@ class StreamSpeakers:
             # Left to itself diart makes a centre, even beyond its limit, of whoever is heard in the first window,
             # and half a second is too little to know a voice by.
             self._clustering.init_centers(embeddings.shape[1])
+        self._clustering.delta_new = self._far_enough()
         segmentation, vectors = _for_diart(probabilities, embeddings)
         assigned: Floats = self._clustering(segmentation, vectors).data.astype(np.float32)
         return assigned
+
+    def _far_enough(self) -> float:
+        """How far from everybody known somebody new is.
+
+        While there are fewer than somebody has said, no further than two speakers of a whole recording are.
+        """
+        few = self._clustering.num_known_speakers < self._hints.fewest
+        return min(self.thresholds.new, self.thresholds.same) if few else self.thresholds.new
 
     def label(self, speaker: int) -> str:
         """What the speaker is called, from now on."""

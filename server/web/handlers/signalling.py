@@ -123,6 +123,8 @@ async def publish(call: Call) -> web.Response:
         translate=query.translate,
         vocabulary=_vocabulary(query.vocabulary, settings.captions_vocabulary),
         speakers=query.speakers,
+        min_speakers=query.min_speakers,
+        max_speakers=query.max_speakers,
         voices=await call.services.voices.known(call.actor.id) if query.captions else [],
     )
     return _answered(call, "whip", channel, await call.services.media.publish(call.text, grant))
