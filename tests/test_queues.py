@@ -78,7 +78,7 @@ def test_a_name_is_given_once(queue: Queue) -> None:
 
 
 async def test_a_page_that_is_behind_shows() -> None:
-    async def nothing(_: str) -> dict[str, object]:
+    async def nothing(_: str, viewer: object) -> dict[str, object]:
         return {}
 
     hub = EventHub()

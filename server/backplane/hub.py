@@ -1,7 +1,8 @@
 """Events by topic, numbered, with a short memory so that a page that was away for a moment misses nothing.
 
 `seq` counts the events of one topic from 1; `epoch` changes whenever that count starts anew. A subscriber that
-names the last (epoch, seq) it saw gets what came after it, or a snapshot when that is no longer known.
+names the last (epoch, seq) it saw gets what came after it, or a snapshot when that is no longer known. An event may
+say what it is about: then it goes only to those subscribers who may see that, and the others' numbers have holes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from server.clock import iso
 from server.errors import InvalidRequest
@@ -58,8 +59,20 @@ KNOWN = Queue(
     drop="Who comes back to it gets a snapshot.",
 )
 
-Snapshot = Callable[[str], Awaitable[dict[str, Any]]]
-"""Gives the state behind a topic. Raises NotFound when there is no such thing."""
+
+class Viewer(Protocol):
+    """Who subscribes, as far as it decides what they are sent."""
+
+    def sees(self, about: Any) -> bool | None:
+        """Whether they may see what an event is about; None where that cannot be said at once."""
+        ...
+
+
+ATTEMPTS = 3
+"""Snapshots that are made for one subscriber while what may be seen changes under them."""
+
+Snapshot = Callable[[str, Any], Awaitable[dict[str, Any]]]
+"""Gives the state behind a topic as a subscriber's viewer sees it. Raises NotFound when there is no such thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +92,8 @@ class Envelope:
     epoch: str
     seq: int
     text: str
+    about: Any = None
+    """What is asked of a subscriber's viewer; None for what everybody who may follow the topic sees."""
 
 
 class _Topic:
@@ -90,32 +105,44 @@ class _Topic:
         self.ring: deque[Envelope] = REMEMBERED.watch(deque(maxlen=RING))
         self.subscribers: set[Subscriber] = set()
 
-    def tail(self, after: int) -> list[Envelope] | None:
-        """The events after `after`; None when some of them are forgotten or `after` lies in the future."""
+    def tail(self, after: int, subscriber: Subscriber) -> list[Envelope] | None:
+        """The events after `after` that the subscriber may see.
+
+        None when some of them are forgotten, `after` lies in the future, or it cannot be said whether one may be seen.
+        """
         if after > self.seq or after < self.seq - len(self.ring):
             return None
-        return [envelope for envelope in self.ring if envelope.seq > after]
+        new = [(envelope, subscriber.sees(envelope)) for envelope in self.ring if envelope.seq > after]
+        return None if any(seen is None for _, seen in new) else [envelope for envelope, seen in new if seen]
 
 
 class Subscriber:
     """One reader with a bounded queue.
 
-    Reads with `get`. When it is too slow `lagging` is set and `on_drop` called, once.
+    Reads with `get`. When it is too slow `lagging` is set and `on_drop` called, once. Without a `viewer` everything
+    may be seen.
     """
 
-    def __init__(self, limit: int = QUEUE, on_drop: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, limit: int = QUEUE, on_drop: Callable[[], None] = lambda: None, viewer: Viewer | None = None
+    ) -> None:
         self._on_drop = on_drop
+        self.viewer = viewer
         self._queue: deque[Envelope] = WAITING.watch(deque())
         PASSING.watch(self._queue)
         self._limit = limit
         self._wake = asyncio.Event()
         self.topics: set[str] = set()
         self.lagging = False
-        self._finished = False
+        self.finished = False
+
+    def sees(self, envelope: Envelope) -> bool | None:
+        """Whether an event may be told here; None where nobody can say at once."""
+        return envelope.about is None or self.viewer is None or self.viewer.sees(envelope.about)
 
     def put(self, envelope: Envelope) -> None:
         """Queue an event; once the queue is over its limit nothing more is taken."""
-        if self.lagging or self._finished:
+        if self.lagging or self.finished:
             return
         if len(self._queue) >= self._limit:
             self.lagging = True
@@ -135,13 +162,13 @@ class Subscriber:
 
     def finish(self) -> None:
         """Take nothing more: after what waits `get` says None."""
-        self._finished = True
+        self.finished = True
         self._wake.set()
 
     async def get(self) -> Envelope | None:
         """The next event; None when the subscriber has been dropped for being too slow, or has finished."""
         while not self._queue:
-            if self.lagging or self._finished:
+            if self.lagging or self.finished:
                 return None
             self._wake.clear()
             await self._wake.wait()
@@ -160,16 +187,23 @@ class EventHub:
         """Say where the snapshots of `topic` come from; a topic that ends in ":" stands for all that begin so."""
         self._snapshots[topic] = snapshot
 
-    def publish(self, topic: str, type_: str, data: dict[str, Any]) -> Envelope:
-        """Number an event, remember it and hand it to everybody who subscribed."""
+    def publish(self, topic: str, type_: str, data: dict[str, Any], about: Any = None) -> Envelope:
+        """Number an event, remember it and hand it to everybody who subscribed and may see what it is about."""
         entry = self._topic(topic)
         entry.seq += 1
-        envelope = _envelope(type_, topic, entry.epoch, entry.seq, data)
+        envelope = _envelope(type_, topic, entry.epoch, entry.seq, data, about)
         REMEMBERED.dropped += len(entry.ring) == RING
         entry.ring.append(envelope)
         for subscriber in entry.subscribers:
-            subscriber.put(envelope)
+            if subscriber.sees(envelope):
+                subscriber.put(envelope)
         return envelope
+
+    def tell(self, subscriber: Subscriber, topic: str, type_: str, data: dict[str, Any]) -> None:
+        """Tell one subscriber of a topic something that nobody else is told; it is not numbered."""
+        entry = self._topics.get(topic)
+        if entry is not None and subscriber in entry.subscribers:
+            subscriber.put(_envelope(type_, topic, entry.epoch, entry.seq, data))
 
     def pass_on(self, topic: str, type_: str, data: Callable[[], dict[str, Any]]) -> None:
         """Tell those who are there just now: not numbered, not remembered, left out where a subscriber is behind.
@@ -189,6 +223,24 @@ class EventHub:
         if entry is not None:
             entry.ring.clear()
 
+    def begin_anew(self, topic: str) -> None:
+        """Who comes back to a topic gets a snapshot: what may be seen of it has changed."""
+        entry = self._topics.get(topic)
+        if entry is not None:
+            entry.epoch = secrets.token_hex(6)
+            entry.ring.clear()
+
+    def subscribers(self, topic: str) -> list[Subscriber]:
+        """Who follows a topic just now."""
+        entry = self._topics.get(topic)
+        return list(entry.subscribers) if entry is not None else []
+
+    async def refresh(self, subscriber: Subscriber, topic: str) -> None:
+        """Send a snapshot to somebody who follows the topic: what they may see has changed."""
+        if topic in subscriber.topics:
+            self.unsubscribe(subscriber, [topic])
+            await self.subscribe(subscriber, topic)
+
     async def subscribe(self, subscriber: Subscriber, topic: str, position: Position | None = None) -> None:
         """Send what was missed, or a snapshot, then everything new.
 
@@ -196,19 +248,30 @@ class EventHub:
         """
         provider = self._provider(topic)
         entry = self._topic(topic)
-        tail = entry.tail(position.seq) if position is not None and position.epoch == entry.epoch else None
+        known = position is not None and position.epoch == entry.epoch
+        tail = entry.tail(position.seq, subscriber) if position is not None and known else None
         if tail is None:
-            # What happens while the snapshot is made comes again after it: events carry whole states.
-            seen, epoch = entry.seq, entry.epoch
-            data = await provider(topic)
+            tail = await self._from_now(subscriber, topic, provider)
             entry = self._topic(topic)
-            if entry.epoch != epoch:
-                seen = entry.seq
-            tail = [_envelope("snapshot", topic, entry.epoch, seen, data), *(entry.tail(seen) or [])]
+        if subscriber.finished:
+            return
         for envelope in tail:
             subscriber.put(envelope)
         subscriber.topics.add(topic)
         entry.subscribers.add(subscriber)
+
+    async def _from_now(self, subscriber: Subscriber, topic: str, provider: Snapshot) -> list[Envelope]:
+        """A snapshot, and what happened while it was made: it comes again after it, since events carry whole states."""
+        for _ in range(ATTEMPTS):
+            entry = self._topic(topic)
+            seen, epoch = entry.seq, entry.epoch
+            data = await provider(topic, subscriber.viewer)
+            entry = self._topic(topic)
+            if entry.epoch == epoch:
+                break
+            seen = entry.seq
+        missed = [envelope for envelope in entry.ring if envelope.seq > seen and subscriber.sees(envelope)]
+        return [_envelope("snapshot", topic, entry.epoch, seen, data), *missed]
 
     def unsubscribe(self, subscriber: Subscriber, topics: Iterable[str] | None = None) -> None:
         """Stop sending `topics`, all of them by default."""
@@ -243,7 +306,7 @@ class EventHub:
                 return
 
 
-def _envelope(type_: str, topic: str, epoch: str, seq: int, data: dict[str, Any]) -> Envelope:
+def _envelope(type_: str, topic: str, epoch: str, seq: int, data: dict[str, Any], about: Any = None) -> Envelope:
     time = iso(datetime.now(UTC))
     body = {"type": type_, "topic": topic, "epoch": epoch, "seq": seq, "time": time, "data": data}
-    return Envelope(type_, topic, epoch, seq, json.dumps(body, ensure_ascii=False, separators=(",", ":")))
+    return Envelope(type_, topic, epoch, seq, json.dumps(body, ensure_ascii=False, separators=(",", ":")), about)

@@ -9,7 +9,7 @@ from server.errors import NotFound, Unavailable
 from server.rooms.background import Background
 from server.rooms.fanout import Channel
 from server.rooms.limits import too_many_listeners
-from server.rooms.messages import ListenGrant
+from server.rooms.messages import ListenerTold, ListenGrant
 from server.rooms.peers import ListenerPeer, Peer, PeerFactory
 
 
@@ -17,17 +17,25 @@ class Audience:
     """The listeners of every channel, before, during and between streams.
 
     `on_air(channel_id)` says whether a channel has a stream: one with neither stream nor listener is forgotten.
+    `on_listener` is told who comes and who goes, and must not wait.
     """
 
     def __init__(
-        self, peers: PeerFactory, max_listeners: int, background: Background, on_air: Callable[[str], bool]
+        self,
+        peers: PeerFactory,
+        max_listeners: int,
+        background: Background,
+        on_air: Callable[[str], bool],
+        on_listener: Callable[[ListenerTold], None] = lambda told: None,
     ) -> None:
         self._peers = peers
         self._max_listeners = max_listeners
         self._background = background
         self._on_air = on_air
+        self._on_listener = on_listener
         self._channels: dict[str, Channel] = {}
-        self._listeners: dict[str, tuple[Channel, ListenerPeer]] = {}
+        self._listeners: dict[str, tuple[Channel, ListenerPeer, str]] = {}
+        """With the principal of each."""
         self._closed = False
 
     def __contains__(self, peer_id: str) -> bool:
@@ -78,15 +86,17 @@ class Audience:
         channel.add(peer_id, peer)
         if connected:  # before anybody could know of it
             channel.connect(peer_id)
-        self._listeners[peer_id] = (channel, peer)
+        self._listeners[peer_id] = (channel, peer, grant.principal)
+        self._on_listener(ListenerTold(channel.id, peer_id, grant.principal, here=True))
         return peer_id, peer
 
     def drop(self, peer_id: str) -> None:
         """A listener goes; nothing where it has gone already."""
         entry = self._listeners.pop(peer_id, None)
         if entry is not None:
-            channel, peer = entry
+            channel, peer, principal = entry
             channel.remove(peer_id)
+            self._on_listener(ListenerTold(channel.id, peer_id, principal, here=False))
             self._background.spawn(peer.close())
             self.forget_empty(channel)
 

@@ -30,6 +30,7 @@ from server.rooms.messages import (
     CaptionOutput,
     CaptionsSnapshot,
     Levels,
+    ListenerTold,
     ListenGrant,
     MediaEvent,
     PeerAnswer,
@@ -60,7 +61,7 @@ class MediaHost:
 
     `denoise` and `captions` are started and closed by the host. `on_event` is called on the event loop and must not
     block; `on_levels`, which hears five times a second how loud each stream is, neither; nor `on_captions`, which hears
-    what is said.
+    what is said, and `on_listener`, which hears who comes to listen and who goes.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class MediaHost:
         on_levels: Callable[[Levels], None] = lambda levels: None,
         captions: CaptionService | None = None,
         on_captions: Callable[[CaptionOutput], None] = lambda told: None,
+        on_listener: Callable[[ListenerTold], None] = lambda told: None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -92,9 +94,7 @@ class MediaHost:
         self._streams: dict[str, Stream] = {}
         self._ending: dict[str, Stream] = {}
         self._background = Background()
-        self._audience = Audience(
-            self._peers, settings.max_listeners, self._background, lambda channel_id: bool(self.live_on(channel_id))
-        )
+        self._audience = Audience(self._peers, settings.max_listeners, self._background, self._on_air, on_listener)
         self._around = Surroundings(
             settings=settings,
             clock=clock,
@@ -323,6 +323,9 @@ class MediaHost:
             del self._ending[stream.id]
 
     # ---- small things
+
+    def _on_air(self, channel_id: str) -> bool:
+        return self.live_on(channel_id) is not None
 
     def _replaced(self, publisher: Publisher) -> None:
         self._publishing.replaced(publisher)

@@ -61,6 +61,7 @@ __all__ = [
     "KnownVoice",
     "Levels",
     "ListenGrant",
+    "ListenerTold",
     "MediaEvent",
     "OffRecordTold",
     "PeerAnswer",
@@ -148,6 +149,16 @@ class ListenGrant:
 
     channel_id: str
     principal: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerTold:
+    """A listener has come, or has gone, whoever wanted that."""
+
+    channel_id: str
+    peer_id: str
+    principal: str
+    here: bool
 
 
 @dataclass(frozen=True, slots=True)

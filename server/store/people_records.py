@@ -54,3 +54,30 @@ class AccessRule:
     """Counts how often the link was made anew."""
     locked: bool = False
     """Whether nobody new is let in."""
+
+
+Thing = tuple[str, str]
+"""Kind and id of something that a rule is about: a channel, stream or recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Who looks at a list."""
+
+    user: str
+    links: frozenset[Thing] = frozenset()
+    """What they have opened the link of."""
+
+    def opened(self, kind: str) -> list[str]:
+        """Ids of what they have opened of one kind."""
+        return sorted(id_ for found, id_ in self.links if found == kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """Somebody whom a channel's owner lets in no more."""
+
+    user_id: str
+    name: str
+    """As people see it."""
+    created_at: datetime

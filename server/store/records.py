@@ -86,6 +86,7 @@ class Recording:
     size_bytes: int = 0
     has_raw: bool = False
     deleted_at: datetime | None = None
+    channel_id: str = ""
 
 
 class CaptionVersion(StrEnum):

@@ -9,10 +9,12 @@ from typing import Any
 from sqlalchemy import Select, delete, select, tuple_, update
 
 from server.errors import Conflict, NotFound
+from server.store.access import AccessTable, forget_rules, seen
 from server.store.captions import CaptionTable, forget_captions
 from server.store.database import Database
 from server.store.jobs import JobTable
 from server.store.paging import MAX_PAGE, count, from_cursor, to_cursor
+from server.store.people_records import Sight
 from server.store.records import Channel, Page, Recording, RecordingState, StoredStream
 from server.store.schema import ChannelRow, JobRow, RecordingRow, StreamRow
 from server.store.voices import VoiceTable
@@ -26,6 +28,7 @@ class Store:
         self.captions = CaptionTable(self._database)
         self.voices = VoiceTable(self._database)
         self.jobs = JobTable(self._database)
+        self.access = AccessTable(self._database)
 
     async def open(self) -> None:
         """Bring the tables up to date. Raises Unavailable."""
@@ -59,9 +62,15 @@ class Store:
             row = await session.scalar(select(ChannelRow).where(ChannelRow.slug == slug))
             return _channel(row)
 
-    async def channels(self, *, limit: int = MAX_PAGE, cursor: str | None = None) -> Page[Channel]:
-        """Oldest first: the first is the default one."""
+    async def channels(
+        self, *, limit: int = MAX_PAGE, cursor: str | None = None, sight: Sight | None = None, owner: str | None = None
+    ) -> Page[Channel]:
+        """Oldest first: the first is the default one. What `sight` may see, of `owner` where one is named."""
         query = select(ChannelRow)
+        if sight is not None:
+            query = seen(query, "channel", ChannelRow.id, ChannelRow.owner, ChannelRow.id, sight)
+        if owner is not None:
+            query = query.where(ChannelRow.owner == owner)
         async with self._database.read() as session:
             total = await count(session, query)
             if cursor is not None:
@@ -86,9 +95,15 @@ class Store:
             raise NotFound("There is no such stream.", code="unknown-stream")
         return _stream(row)
 
-    async def streams(self, *, limit: int = MAX_PAGE, cursor: str | None = None) -> Page[StoredStream]:
-        """Newest first."""
+    async def streams(
+        self, *, limit: int = MAX_PAGE, cursor: str | None = None, sight: Sight | None = None, owner: str | None = None
+    ) -> Page[StoredStream]:
+        """Newest first. What `sight` may see, of `owner` where one is named."""
         query = select(StreamRow)
+        if sight is not None:
+            query = seen(query, "stream", StreamRow.id, StreamRow.owner, StreamRow.channel_id, sight)
+        if owner is not None:
+            query = query.where(StreamRow.owner == owner)
         async with self._database.read() as session:
             total = await count(session, query)
             if cursor is not None:
@@ -127,9 +142,15 @@ class Store:
             raise NotFound("There is no such recording.", code="unknown-recording")
         return _recording(row)
 
-    async def recordings(self, *, limit: int = MAX_PAGE, cursor: str | None = None) -> Page[Recording]:
-        """Newest first, without deleted ones."""
+    async def recordings(
+        self, *, limit: int = MAX_PAGE, cursor: str | None = None, sight: Sight | None = None, owner: str | None = None
+    ) -> Page[Recording]:
+        """Newest first, without deleted ones. What `sight` may see, of `owner` where one is named."""
         query = _recordings().where(RecordingRow.deleted_at.is_(None))
+        if sight is not None:
+            query = seen(query, "recording", RecordingRow.id, StreamRow.owner, StreamRow.channel_id, sight)
+        if owner is not None:
+            query = query.where(StreamRow.owner == owner)
         async with self._database.read() as session:
             total = await count(session, query)
             if cursor is not None:
@@ -161,12 +182,13 @@ class Store:
             if row is not None:
                 await forget_captions(session, row.stream_id)
                 await session.execute(delete(JobRow).where(JobRow.subject == row.stream_id))
+                await forget_rules(session, [("recording", row.id)])
                 await session.delete(row)
 
 
-def _recordings() -> Select[RecordingRow, str, str, str, str]:
+def _recordings() -> Select[RecordingRow, str, str, str, str, str]:
     return (
-        select(RecordingRow, StreamRow.host, StreamRow.owner, ChannelRow.slug, ChannelRow.name)
+        select(RecordingRow, StreamRow.host, StreamRow.owner, ChannelRow.id, ChannelRow.slug, ChannelRow.name)
         .join(StreamRow, RecordingRow.stream_id == StreamRow.id)
         .join(ChannelRow, StreamRow.channel_id == ChannelRow.id)
     )
@@ -187,5 +209,7 @@ def _stream(row: StreamRow) -> StoredStream:
 
 
 def _recording(row: Any) -> Recording:
-    recording, host, owner, slug, name = row
-    return Recording(**_values(recording), host=host, owner=owner, channel_slug=slug, channel_name=name)
+    recording, host, owner, channel_id, slug, name = row
+    return Recording(
+        **_values(recording), host=host, owner=owner, channel_id=channel_id, channel_slug=slug, channel_name=name
+    )

@@ -114,11 +114,11 @@ class Announcer:
             "captions": views.captions(self._services.captions.status).model_dump(mode="json"),
         }
 
-    async def _streams(self, _topic: str) -> dict[str, Any]:
+    async def _streams(self, _topic: str, _viewer: object) -> dict[str, Any]:
         live = self._services.media.streams()
         return {"items": [(await views.stream_on(self._services, item)).model_dump(mode="json") for item in live]}
 
-    async def _stream(self, topic: str) -> dict[str, Any]:
+    async def _stream(self, topic: str, _viewer: object) -> dict[str, Any]:
         stream_id = topic.partition(":")[2]
         live = self._services.stream(stream_id)
         if live is not None:
@@ -127,17 +127,17 @@ class Announcer:
         channel = await self._services.channel(stored.channel_id)
         return {"stream": views.past_stream(stored, channel, self._services.actor).model_dump(mode="json")}
 
-    async def _recordings(self, _topic: str) -> dict[str, Any]:
+    async def _recordings(self, _topic: str, _viewer: object) -> dict[str, Any]:
         page = await self._services.store.recordings(limit=SNAPSHOT_RECORDINGS)
         items = [views.recording(item, self._services.stream(item.stream_id)) for item in page.items]
         return {"items": [item.model_dump(mode="json") for item in items]}
 
-    async def _system(self, _topic: str) -> dict[str, Any]:
+    async def _system(self, _topic: str, _viewer: object) -> dict[str, Any]:
         return self._machine()
 
-    async def _captions(self, topic: str) -> dict[str, Any]:
+    async def _captions(self, topic: str, _viewer: object) -> dict[str, Any]:
         return caption_views.snapshot(await self._services.caption_desk.snapshot(topic.partition(":")[2]))
 
-    async def _jobs(self, _topic: str) -> dict[str, Any]:
+    async def _jobs(self, _topic: str, _viewer: object) -> dict[str, Any]:
         page = await self._services.store.jobs.page(self._services.actor.id, limit=SNAPSHOT_JOBS)
         return {"items": [caption_views.job(item).model_dump(mode="json") for item in page.items]}

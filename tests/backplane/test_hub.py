@@ -15,10 +15,10 @@ from server.errors import InvalidRequest, NotFound
 def hub() -> EventHub:
     made = EventHub()
 
-    async def snapshot(topic: str) -> dict[str, Any]:
+    async def snapshot(topic: str, viewer: object) -> dict[str, Any]:
         return {"of": topic}
 
-    async def missing(topic: str) -> dict[str, Any]:
+    async def missing(topic: str, viewer: object) -> dict[str, Any]:
         raise NotFound("gone")
 
     made.provide("streams", snapshot)
@@ -69,7 +69,7 @@ async def test_what_is_forgotten_or_never_was_comes_as_a_snapshot(hub: EventHub)
 async def test_nothing_is_lost_while_the_snapshot_is_made(hub: EventHub) -> None:
     making, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(topic: str) -> dict[str, Any]:
+    async def slow(topic: str, viewer: object) -> dict[str, Any]:
         making.set()
         await go_on.wait()
         return {}
@@ -171,3 +171,63 @@ async def test_what_was_let_go_comes_as_a_snapshot(hub: EventHub) -> None:
     hub.publish("streams", "new", {})
     first, second = await read(reader, 2)
     assert (first["type"], first["seq"], second["type"], second["seq"]) == ("snapshot", 3, "new", 4)
+
+
+class Picky:
+    """Sees what it is told to see, and says so at once only of what it knows."""
+
+    def __init__(self, **seen: bool) -> None:
+        self.seen = seen
+
+    def sees(self, about: str) -> bool | None:
+        return self.seen.get(about)
+
+
+async def test_a_subscriber_gets_only_what_it_may_see_and_the_numbers_have_holes(hub: EventHub) -> None:
+    everybody, picky = Subscriber(), Subscriber(viewer=Picky(mine=True, hers=False))
+    for subscriber in (everybody, picky):
+        await hub.subscribe(subscriber, "streams")
+        await subscriber.get()
+    for about in ("hers", "mine", "unknown", None):
+        hub.publish("streams", "x", {}, about)
+    assert [(await everybody.get()).seq for _ in range(4)] == [1, 2, 3, 4]  # type: ignore[union-attr]
+    assert [(await picky.get()).seq for _ in range(2)] == [2, 4]  # type: ignore[union-attr]
+
+    back = Subscriber(viewer=Picky(mine=True, hers=False, unknown=False))
+    epoch = hub.publish("streams", "last", {}).epoch
+    await hub.subscribe(back, "streams", Position(epoch, 0))
+    assert [(await back.get()).seq for _ in range(3)] == [2, 4, 5]  # type: ignore[union-attr]
+
+    unsure = Subscriber(viewer=Picky(mine=True, hers=False))
+    await hub.subscribe(unsure, "streams", Position(epoch, 0))
+    assert (await unsure.get()).type == "snapshot"  # type: ignore[union-attr]
+
+
+async def test_who_comes_back_after_a_change_of_rights_gets_a_snapshot(hub: EventHub) -> None:
+    epoch = hub.publish("streams", "x", {}).epoch
+    hub.begin_anew("streams")
+    back = Subscriber()
+    await hub.subscribe(back, "streams", Position(epoch, 1))
+    assert (await back.get()).type == "snapshot"  # type: ignore[union-attr]
+
+
+async def test_one_subscriber_is_told_or_shown_everything_anew(hub: EventHub) -> None:
+    one, other = Subscriber(), Subscriber()
+    for subscriber in (one, other):
+        await hub.subscribe(subscriber, "streams")
+        await subscriber.get()
+    hub.tell(one, "streams", "removed", {"reason": "banned"})
+    hub.tell(one, "stream:1", "removed", {})
+    await hub.refresh(one, "streams")
+    await hub.refresh(one, "stream:1")
+    hub.publish("streams", "x", {})
+    assert [(await one.get()).type for _ in range(3)] == ["removed", "snapshot", "x"]  # type: ignore[union-attr]
+    assert (await other.get()).type == "x"  # type: ignore[union-attr]
+
+
+async def test_who_has_gone_is_not_subscribed_by_a_snapshot_that_comes_late(hub: EventHub) -> None:
+    gone = Subscriber()
+    await hub.subscribe(gone, "streams")
+    gone.finish()
+    await hub.refresh(gone, "streams")
+    assert hub.subscribers("streams") == []

@@ -12,7 +12,15 @@ from server.clock import HOP, PACKET
 from server.config import Settings, load_settings
 from server.inference.caption_lane import CaptionService
 from server.rooms.host import MediaHost
-from server.rooms.messages import CaptionOutput, ListenGrant, MediaEvent, PeerAnswer, PublishGrant, StreamInfo
+from server.rooms.messages import (
+    CaptionOutput,
+    ListenerTold,
+    ListenGrant,
+    MediaEvent,
+    PeerAnswer,
+    PublishGrant,
+    StreamInfo,
+)
 from server.rooms.recorder import BACKLOG
 from tests.fakes import FakeListener, FakePeers, FakePublisher, ManualClock, ScriptedDenoise
 from tests.rooms.sound import decode, tone
@@ -42,6 +50,7 @@ class Studio:
         self.peers = FakePeers(self.clock)
         self.events: list[MediaEvent] = []
         self.said: list[CaptionOutput] = []
+        self.came: list[ListenerTold] = []
         self.host = MediaHost(
             self.settings,
             self.clock,
@@ -50,6 +59,7 @@ class Studio:
             peers=self.peers,
             captions=captions,
             on_captions=self.said.append,
+            on_listener=self.came.append,
         )
         self._said: dict[FakePublisher, int] = {}
         self._streams = 0

@@ -71,3 +71,18 @@ async def test_streams_of_one_channel_never_share_packets(studio: Studio) -> Non
     assert len(one.packets) >= 45
     assert two.packets == []
     assert {later - earlier for (earlier, _), (later, _) in pairwise(one.packets)} == {PACKET}
+
+
+async def test_who_comes_and_who_goes_is_told(studio: Studio) -> None:
+    await studio.publish()
+    first, _ = await studio.listen()
+    second, peer = await studio.listen()
+    await studio.host.remove(first.peer_id, "removed")
+    peer.state("lost")
+    assert [(told.peer_id, told.principal, told.here) for told in studio.came] == [
+        (first.peer_id, "somebody", True),
+        (second.peer_id, "somebody", True),
+        (first.peer_id, "somebody", False),
+        (second.peer_id, "somebody", False),
+    ]
+    assert {told.channel_id for told in studio.came} == {"main"}

@@ -74,7 +74,7 @@ async def test_messages_that_mean_nothing_are_answered(http: aiohttp.ClientSessi
 
 
 async def test_topics_are_limited(http: aiohttp.ClientSession, server: Server) -> None:
-    async def anything(topic: str) -> dict[str, Any]:
+    async def anything(topic: str, viewer: object) -> dict[str, Any]:
         return {}
 
     server.services.hub.provide("any:", anything)

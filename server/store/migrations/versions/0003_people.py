@@ -294,10 +294,13 @@ def _audit() -> None:
 
 
 def _rules() -> None:
-    """What one person kept is seen by friends from now on, of whom there are none yet."""
+    """What one person kept is seen by friends from now on, of whom there are none yet.
+
+    Channels without a rule go by what their owner chooses for everything.
+    """
     columns = ("kind", "id", "access", "link_number", "locked")
     rules = sa.table("access_rules", *map(sa.column, columns))
-    for kind, name in (("channel", "channels"), ("stream", "streams"), ("recording", "recordings")):
+    for kind, name in (("stream", "streams"), ("recording", "recordings")):
         source = sa.table(name, sa.column("id"))
         found = sa.select(sa.literal(kind), source.c.id, sa.literal("friends"), sa.literal(0), sa.false())
         op.execute(rules.insert().from_select(columns, found.select_from(source)))

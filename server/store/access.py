@@ -1,0 +1,190 @@
+"""Who may hear what, as it is written down: rules, the people and groups that they name, bans; and lists by them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import TypeVarTuple
+
+from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, select, tuple_, union_all
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from server.store.database import Database
+from server.store.people_records import Access, AccessRule, Ban, Sight, Thing
+from server.store.people_schema import (
+    AccessGrantRow,
+    AccessRuleRow,
+    BanRow,
+    BlockRow,
+    FriendshipRow,
+    GroupMemberRow,
+    GroupRow,
+    UserRow,
+)
+from server.store.schema import ChannelRow
+
+DEFAULT = Access.FRIENDS
+"""Of whoever has chosen nothing."""
+PREFERENCE = "access"
+"""Where a user's preferences keep it."""
+MOST_GRANTS = 500
+"""People and groups that one rule may name."""
+
+Columns = TypeVarTuple("Columns")
+
+
+class AccessTable:
+    """Rules, grants and bans. Every method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def rules(self, things: Collection[Thing]) -> dict[Thing, AccessRule]:
+        """The rule of each of `things`; in three queries at most, however many there are.
+
+        A channel without one goes by what its owner has chosen for everything, and whatever else has none is private.
+        """
+        if not things:
+            return {}
+        async with self._database.read() as session:
+            return await _rules(session, set(things))
+
+    async def put(self, thing: Thing, rule: AccessRule) -> None:
+        """Write down who may hear something, instead of what held before."""
+        await self.put_all({thing: rule})
+
+    async def put_all(self, rules: Mapping[Thing, AccessRule]) -> None:
+        """The same for several at once, all or none."""
+        async with self._database.write() as session:
+            for thing, rule in rules.items():
+                await forget_rules(session, [thing])
+                kind, id_ = thing
+                values = {"access": rule.access.value, "link_number": rule.link_number, "locked": rule.locked}
+                await session.execute(insert(AccessRuleRow).values(kind=kind, id=id_, **values))
+                named = [("user", found) for found in rule.people] + [("group", found) for found in rule.groups]
+                if named:
+                    rows = [
+                        {"kind": kind, "id": id_, "subject_kind": subject, "subject_id": found}
+                        for subject, found in sorted(named)
+                    ]
+                    await session.execute(insert(AccessGrantRow), rows)
+
+    async def forget(self, things: Collection[Thing]) -> None:
+        """What is gone, or never came to be, needs no rule."""
+        async with self._database.write() as session:
+            await forget_rules(session, things)
+
+    async def people_there(self, ids: Collection[str]) -> set[str]:
+        """Those of `ids` who have an account."""
+        async with self._database.read() as session:
+            return set(await session.scalars(select(UserRow.id).where(UserRow.id.in_(ids))))
+
+    async def groups_of(self, owner: str, ids: Collection[str]) -> set[str]:
+        """Those of `ids` that are groups of `owner`."""
+        async with self._database.read() as session:
+            return set(await session.scalars(select(GroupRow.id).where(GroupRow.owner == owner, GroupRow.id.in_(ids))))
+
+    async def ban(self, channel_id: str, user_id: str, now: datetime) -> None:
+        """Let somebody in no more; nothing new where they are banned already. Raises Conflict for nobody."""
+        async with self._database.write() as session:
+            if await session.get(BanRow, (channel_id, user_id)) is None:
+                session.add(BanRow(channel_id=channel_id, user_id=user_id, created_at=now))
+
+    async def lift_ban(self, channel_id: str, user_id: str) -> None:
+        async with self._database.write() as session:
+            await session.execute(delete(BanRow).where(BanRow.channel_id == channel_id, BanRow.user_id == user_id))
+
+    async def bans(self, channel_id: str) -> list[Ban]:
+        """Whom a channel's owner lets in no more, the latest first."""
+        query = (
+            select(BanRow.user_id, UserRow.display_name, BanRow.created_at)
+            .join(UserRow, UserRow.id == BanRow.user_id)
+            .where(BanRow.channel_id == channel_id)
+            .order_by(BanRow.created_at.desc(), BanRow.user_id)
+        )
+        async with self._database.read() as session:
+            return [Ban(*row) for row in await session.execute(query)]
+
+
+async def _rules(session: AsyncSession, things: set[Thing]) -> dict[Thing, AccessRule]:
+    keys = tuple_(AccessRuleRow.kind, AccessRuleRow.id)
+    rows = {(row.kind, row.id): row for row in await session.scalars(select(AccessRuleRow).where(keys.in_(things)))}
+    named: dict[Thing, dict[str, set[str]]] = defaultdict(lambda: {"user": set(), "group": set()})
+    asking = [thing for thing, row in rows.items() if row.access in (Access.SELECTED, Access.GROUP)]
+    if asking:
+        grants = tuple_(AccessGrantRow.kind, AccessGrantRow.id)
+        for grant in await session.scalars(select(AccessGrantRow).where(grants.in_(asking))):
+            named[grant.kind, grant.id][grant.subject_kind].add(grant.subject_id)
+    rules = {
+        thing: AccessRule(
+            Access(row.access),
+            frozenset(named[thing]["user"]),
+            frozenset(named[thing]["group"]),
+            row.link_number,
+            row.locked,
+        )
+        for thing, row in rows.items()
+    }
+    channels = {id_ for kind, id_ in things if kind == "channel" and ("channel", id_) not in rules}
+    if channels:
+        query = select(ChannelRow.id, _preferred()).outerjoin(UserRow, UserRow.id == ChannelRow.owner)
+        for channel_id, preferred in await session.execute(query.where(ChannelRow.id.in_(channels))):
+            rules["channel", channel_id] = AccessRule(Access(preferred))
+    return {thing: rules.get(thing, AccessRule()) for thing in things}
+
+
+async def forget_rules(session: AsyncSession, things: Iterable[Thing]) -> None:
+    """Rules of what is gone, as part of a larger change."""
+    for kind, id_ in things:
+        for row in (AccessGrantRow, AccessRuleRow):
+            await session.execute(delete(row).where(row.kind == kind, row.id == id_))
+
+
+def _preferred() -> ColumnElement[str]:
+    """What the user in the row wants for everything that is theirs."""
+    return func.coalesce(UserRow.preferences[PREFERENCE].as_string(), DEFAULT.value)
+
+
+def seen(
+    query: Select[*Columns],
+    kind: str,
+    id_: InstrumentedAttribute[str],
+    owner: InstrumentedAttribute[str],
+    channel_id: InstrumentedAttribute[str],
+    sight: Sight,
+) -> Select[*Columns]:
+    """Of a query for things of one kind, what somebody may see: what `accounts.may_see` says, said in SQL."""
+    me = sight.user
+    access: ColumnElement[str] | InstrumentedAttribute[str] = AccessRuleRow.access
+    query = query.outerjoin(AccessRuleRow, and_(AccessRuleRow.kind == kind, AccessRuleRow.id == id_))
+    if kind == "channel":
+        query = query.outerjoin(UserRow, UserRow.id == owner)
+        access = func.coalesce(AccessRuleRow.access, _preferred())
+    friends = union_all(
+        select(FriendshipRow.high).where(FriendshipRow.low == me),
+        select(FriendshipRow.low).where(FriendshipRow.high == me),
+    )
+    barring = union_all(
+        select(BlockRow.blocked).where(BlockRow.blocker == me), select(BlockRow.blocker).where(BlockRow.blocked == me)
+    )
+    granted = and_(AccessGrantRow.kind == kind, AccessGrantRow.id == id_)
+    selected = select(AccessGrantRow.id).where(
+        granted, AccessGrantRow.subject_kind == "user", AccessGrantRow.subject_id == me
+    )
+    grouped = (
+        select(AccessGrantRow.id)
+        .join(GroupMemberRow, GroupMemberRow.group_id == AccessGrantRow.subject_id)
+        .where(granted, AccessGrantRow.subject_kind == "group", GroupMemberRow.user_id == me)
+    )
+    opened = or_(id_.in_(sight.opened(kind)), channel_id.in_(sight.opened("channel")))
+    let_in = or_(
+        access == Access.PUBLIC.value,
+        and_(access.in_([Access.FRIENDS.value, Access.LINK.value]), owner.in_(friends)),
+        and_(access == Access.LINK.value, opened),
+        and_(access == Access.SELECTED.value, selected.exists()),
+        and_(access == Access.GROUP.value, grouped.exists()),
+    )
+    unbarred = and_(owner.not_in(barring), channel_id.not_in(select(BanRow.channel_id).where(BanRow.user_id == me)))
+    return query.where(or_(owner == me, and_(let_in, unbarred)))
