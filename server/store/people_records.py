@@ -81,3 +81,32 @@ class Ban:
     name: str
     """As people see it."""
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key for programs; what it proves itself with is kept as a fingerprint only."""
+
+    id: str
+    user_id: str
+    name: str
+    hint: str
+    """How it begins, to tell keys apart."""
+    scopes: tuple[str, ...]
+    created_at: datetime
+    used_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """One of a family: the tokens that a program which signed in once was given, one after another."""
+
+    family: str
+    user_id: str
+    client: str
+    """What the program calls itself."""
+    scopes: tuple[str, ...]
+    created_at: datetime
+    """When the family began."""
+    expires_at: datetime

@@ -39,6 +39,7 @@ class UserRow(Base):
     preferences: Mapped[dict[str, Any]] = mapped_column(JSON)
     stream_key_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     stream_key_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    stream_key_hint: Mapped[str | None] = mapped_column(String(16))
 
 
 class SessionRow(Base):

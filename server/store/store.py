@@ -13,6 +13,7 @@ from server.store.access import AccessTable, forget_rules, seen
 from server.store.captions import CaptionTable, forget_captions
 from server.store.database import Database
 from server.store.jobs import JobTable
+from server.store.keys import KeyTable
 from server.store.paging import MAX_PAGE, count, from_cursor, to_cursor
 from server.store.people_records import Sight
 from server.store.records import Channel, Page, Recording, RecordingState, StoredStream
@@ -21,7 +22,7 @@ from server.store.voices import VoiceTable
 
 
 class Store:
-    """Channels, streams and recordings; captions, voices and jobs beside them. Every method is one transaction."""
+    """Channels, streams and recordings; the rest in tables beside them. Every method is one transaction."""
 
     def __init__(self, url: str) -> None:
         self._database = Database(url)
@@ -29,6 +30,7 @@ class Store:
         self.voices = VoiceTable(self._database)
         self.jobs = JobTable(self._database)
         self.access = AccessTable(self._database)
+        self.keys = KeyTable(self._database)
 
     async def open(self) -> None:
         """Bring the tables up to date. Raises Unavailable."""
