@@ -23,6 +23,7 @@ BENCHES = {
     "latency": "how long the server holds on to sound",
     "pipeline": "whether captions ever delay audio",
     "soak": "whether the server stays as it is for minutes and hours",
+    "voices": "how surely known voices are recognised, and strangers are not",
 }
 
 
