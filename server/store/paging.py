@@ -51,6 +51,19 @@ def from_number_cursor(cursor: str) -> int:
     return int(found[1])
 
 
+def to_name_cursor(name: str) -> str:
+    """Where the rows after this one begin, in a list by a unique name."""
+    return _encoded(f"={name}")
+
+
+def from_name_cursor(cursor: str) -> str:
+    """What `to_name_cursor` was given. Raises InvalidRequest."""
+    text = _decoded(cursor)
+    if not text.startswith("="):
+        raise _foreign()
+    return text[1:]
+
+
 def _encoded(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

@@ -110,3 +110,68 @@ class RefreshToken:
     created_at: datetime
     """When the family began."""
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Circle:
+    """Whom somebody knows and what they are kept out of: what decides who may hear them, and whom they may hear."""
+
+    friends: frozenset[str] = frozenset()
+    """Ids of users."""
+    groups: frozenset[str] = frozenset()
+    """Ids of groups that others have put this person in."""
+    barred: frozenset[str] = frozenset()
+    """Ids of users whom this person blocks, or who block this person."""
+    bans: frozenset[str] = frozenset()
+    """Ids of channels that let this person in no more."""
+
+
+class Relation(StrEnum):
+    """What somebody is to whoever looks."""
+
+    NONE = "none"
+    FRIEND = "friend"
+    REQUESTED = "requested"
+    """Has been asked to be a friend."""
+    ASKS = "asks"
+    """Asks to be a friend."""
+    BLOCKED = "blocked"
+    SELF = "self"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Somebody as another person sees them."""
+
+    id: str
+    name: str
+    display_name: str
+    bio: str
+    avatar_at: datetime | None
+    channel: str | None
+    """Address of the first channel."""
+    relation: Relation
+
+
+class Asked(StrEnum):
+    """What has become of a friend request."""
+
+    SENT = "sent"
+    PENDING = "pending"
+    """It was sent before."""
+    FRIENDS = "friends"
+    """The other had asked too, so now they are friends."""
+    ALREADY = "already"
+    """They were friends before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A named list of friends."""
+
+    id: str
+    owner: str
+    name: str
+    created_at: datetime
+    members: tuple[str, ...] = ()
+    """Ids of users."""

@@ -6,9 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.store.schema import Base, UtcDateTime
+
+WORD = String(80).with_variant(postgresql.VARCHAR(80, collation="C"), "postgresql")
+"""Text that is compared character by character, so that all that begins alike lies together."""
 
 
 def _user(*, index: bool = False, primary_key: bool = False) -> Mapped[str]:
@@ -40,6 +44,15 @@ class UserRow(Base):
     stream_key_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     stream_key_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
     stream_key_hint: Mapped[str | None] = mapped_column(String(16))
+
+
+class UserWordRow(Base):
+    """A beginning that somebody is found by when others look for them, as `store.names` makes it."""
+
+    __tablename__ = "user_words"
+
+    word: Mapped[str] = mapped_column(WORD, primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
 class SessionRow(Base):

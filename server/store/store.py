@@ -12,6 +12,8 @@ from server.errors import Conflict, NotFound
 from server.store.access import AccessTable, forget_rules, seen
 from server.store.captions import CaptionTable, forget_captions
 from server.store.database import Database
+from server.store.friends import FriendTable
+from server.store.groups import GroupTable
 from server.store.jobs import JobTable
 from server.store.keys import KeyTable
 from server.store.paging import MAX_PAGE, count, from_cursor, to_cursor
@@ -31,6 +33,8 @@ class Store:
         self.jobs = JobTable(self._database)
         self.access = AccessTable(self._database)
         self.keys = KeyTable(self._database)
+        self.friends = FriendTable(self._database)
+        self.groups = GroupTable(self._database)
 
     async def open(self) -> None:
         """Bring the tables up to date. Raises Unavailable."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from server.accounts.circles import Circles
 from server.accounts.gate import Actor, local_actor
 from server.audio.frame import Samples
 from server.backplane import EventHub, Subscriber
@@ -123,6 +124,7 @@ class Services:
     voices: VoiceBook
     jobs: JobService
     default_channel: Channel
+    circles: Circles = field(init=False)
     secure: bool = False
     """Whether the server itself speaks TLS."""
     sockets: set[web.WebSocketResponse] = field(default_factory=set)
@@ -143,6 +145,7 @@ class Services:
     """By id, of every channel that was live since the start."""
 
     def __post_init__(self) -> None:
+        self.circles = Circles(self.store.friends.circle)
         SOCKETS.watch(self.sockets)
         READERS.watch(self.readers)
         CHANNELS.measure(self, lambda services: len(services.channels))
