@@ -23,6 +23,8 @@ from server.queues import Policy, Queue
 
 RING = 256
 """Events of a topic that are remembered."""
+PERSONAL_RING = 32
+"""The same of a personal topic, of which there is one for each person who is there."""
 QUEUE = 512
 """Events that may wait for one subscriber; over that the subscriber is dropped."""
 PASSING_ROOM = 16
@@ -99,11 +101,17 @@ class Envelope:
 class _Topic:
     """One topic's count, memory and subscribers."""
 
-    def __init__(self) -> None:
+    def __init__(self, ring: int = RING) -> None:
         self.epoch = secrets.token_hex(6)
         self.seq = 0
-        self.ring: deque[Envelope] = REMEMBERED.watch(deque(maxlen=RING))
+        self.ring: deque[Envelope] = REMEMBERED.watch(deque(maxlen=ring))
         self.subscribers: set[Subscriber] = set()
+        self.coming = 0
+        """Subscribers whose snapshot is being made."""
+
+    def remember(self, envelope: Envelope) -> None:
+        REMEMBERED.dropped += len(self.ring) == self.ring.maxlen
+        self.ring.append(envelope)
 
     def tail(self, after: int, subscriber: Subscriber) -> list[Envelope] | None:
         """The events after `after` that the subscriber may see.
@@ -182,28 +190,71 @@ class EventHub:
     def __init__(self) -> None:
         self._topics: OrderedDict[str, _Topic] = KNOWN.watch(OrderedDict())
         self._snapshots: dict[str, Snapshot] = {}
+        self._personal: set[str] = set()
 
     def provide(self, topic: str, snapshot: Snapshot) -> None:
         """Say where the snapshots of `topic` come from; a topic that ends in ":" stands for all that begin so."""
         self._snapshots[topic] = snapshot
+
+    def provide_personal(self, kind: str, snapshot: Snapshot) -> None:
+        """The same of a topic that is another one for everybody; `snapshot` is asked for `<kind>:<id of a user>`."""
+        self._personal.add(kind)
+        self._snapshots[f"{kind}:"] = snapshot
+
+    def inside(self, topic: str, user_id: str) -> str:
+        """What a topic that `user_id` names is called here. Raises InvalidRequest where it would be somebody else's."""
+        kind, colon, _ = topic.partition(":")
+        if kind not in self._personal:
+            return topic
+        if colon or not user_id:
+            raise _no_topic(topic)
+        return f"{kind}:{user_id}"
 
     def publish(self, topic: str, type_: str, data: dict[str, Any], about: Any = None) -> Envelope:
         """Number an event, remember it and hand it to everybody who subscribed and may see what it is about."""
         entry = self._topic(topic)
         entry.seq += 1
         envelope = _envelope(type_, topic, entry.epoch, entry.seq, data, about)
-        REMEMBERED.dropped += len(entry.ring) == RING
-        entry.ring.append(envelope)
+        entry.remember(envelope)
         for subscriber in entry.subscribers:
             if subscriber.sees(envelope):
                 subscriber.put(envelope)
         return envelope
 
+    def tell_people(self, kind: str, user_ids: Iterable[str], type_: str, data: dict[str, Any]) -> int:
+        """Number an event on the personal topics of those people who follow theirs; returns how many do.
+
+        Nothing is kept for the others: whoever comes back after that gets a snapshot. `data` is made JSON once.
+        """
+        text, time, told = _json(data), iso(datetime.now(UTC)), 0
+        for user_id in user_ids:
+            topic = f"{kind}:{user_id}"
+            entry = self._topics.get(topic)
+            if entry is None:
+                continue
+            entry.seq += 1
+            if not entry.subscribers and not entry.coming:
+                entry.ring.clear()
+                continue
+            envelope = Envelope(
+                type_, topic, entry.epoch, entry.seq, _text(type_, kind, entry.epoch, entry.seq, time, text)
+            )
+            entry.remember(envelope)
+            for subscriber in entry.subscribers:
+                subscriber.put(envelope)
+            told += 1
+        return told
+
+    def followed(self, topic: str) -> bool:
+        """Whether anybody follows a topic just now."""
+        entry = self._topics.get(topic)
+        return entry is not None and bool(entry.subscribers)
+
     def tell(self, subscriber: Subscriber, topic: str, type_: str, data: dict[str, Any]) -> None:
         """Tell one subscriber of a topic something that nobody else is told; it is not numbered."""
         entry = self._topics.get(topic)
         if entry is not None and subscriber in entry.subscribers:
-            subscriber.put(_envelope(type_, topic, entry.epoch, entry.seq, data))
+            subscriber.put(_envelope(type_, self._shown(topic), entry.epoch, entry.seq, data))
 
     def pass_on(self, topic: str, type_: str, data: Callable[[], dict[str, Any]]) -> None:
         """Tell those who are there just now: not numbered, not remembered, left out where a subscriber is behind.
@@ -265,13 +316,17 @@ class EventHub:
         for _ in range(ATTEMPTS):
             entry = self._topic(topic)
             seen, epoch = entry.seq, entry.epoch
-            data = await provider(topic, subscriber.viewer)
+            entry.coming += 1
+            try:
+                data = await provider(topic, subscriber.viewer)
+            finally:
+                entry.coming -= 1
             entry = self._topic(topic)
             if entry.epoch == epoch:
                 break
             seen = entry.seq
         missed = [envelope for envelope in entry.ring if envelope.seq > seen and subscriber.sees(envelope)]
-        return [_envelope("snapshot", topic, entry.epoch, seen, data), *missed]
+        return [_envelope("snapshot", self._shown(topic), entry.epoch, seen, data), *missed]
 
     def unsubscribe(self, subscriber: Subscriber, topics: Iterable[str] | None = None) -> None:
         """Stop sending `topics`, all of them by default."""
@@ -285,14 +340,20 @@ class EventHub:
         kind, colon, subject = topic.partition(":")
         provider = self._snapshots.get(f"{kind}:" if colon else kind)
         if provider is None or (colon and not subject):
-            raise InvalidRequest(f"There is no topic “{topic[:80]}”.", code="unknown-topic")
+            raise _no_topic(topic)
         return provider
+
+    def _shown(self, topic: str) -> str:
+        """What those who follow a topic call it."""
+        kind = topic.partition(":")[0]
+        return kind if kind in self._personal else topic
 
     def _topic(self, topic: str) -> _Topic:
         entry = self._topics.get(topic)
         if entry is None:
             self._forget()
-            entry = self._topics[topic] = _Topic()
+            personal = topic.partition(":")[0] in self._personal
+            entry = self._topics[topic] = _Topic(PERSONAL_RING if personal else RING)
         self._topics.move_to_end(topic)
         return entry
 
@@ -306,7 +367,21 @@ class EventHub:
                 return
 
 
+def _no_topic(topic: str) -> InvalidRequest:
+    return InvalidRequest(f"There is no topic “{topic[:80]}”.", code="unknown-topic")
+
+
 def _envelope(type_: str, topic: str, epoch: str, seq: int, data: dict[str, Any], about: Any = None) -> Envelope:
-    time = iso(datetime.now(UTC))
-    body = {"type": type_, "topic": topic, "epoch": epoch, "seq": seq, "time": time, "data": data}
-    return Envelope(type_, topic, epoch, seq, json.dumps(body, ensure_ascii=False, separators=(",", ":")), about)
+    return Envelope(
+        type_, topic, epoch, seq, _text(type_, topic, epoch, seq, iso(datetime.now(UTC)), _json(data)), about
+    )
+
+
+def _text(type_: str, topic: str, epoch: str, seq: int, time: str, data: str) -> str:
+    """An event as JSON, of data that is JSON already."""
+    head = _json({"type": type_, "topic": topic, "epoch": epoch, "seq": seq, "time": time})
+    return f'{head[:-1]},"data":{data}}}'
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -231,3 +231,65 @@ async def test_who_has_gone_is_not_subscribed_by_a_snapshot_that_comes_late(hub:
     gone.finish()
     await hub.refresh(gone, "streams")
     assert hub.subscribers("streams") == []
+
+
+async def test_a_personal_topic_is_another_one_for_everybody() -> None:
+    hub = EventHub()
+
+    async def mine(topic: str, _viewer: object) -> dict[str, Any]:
+        return {"of": topic}
+
+    hub.provide_personal("friends", mine)
+    people = {name: Subscriber() for name in ("anna", "ben")}
+    for name, subscriber in people.items():
+        await hub.subscribe(subscriber, hub.inside("friends", name))
+        snapshot = (await read(subscriber, 1))[0]
+        assert (snapshot["topic"], snapshot["data"]) == ("friends", {"of": f"friends:{name}"})
+    assert hub.tell_people("friends", ["anna", "carl"], "presence", {"id": "dora"}) == 1
+    event = (await read(people["anna"], 1))[0]
+    assert (event["topic"], event["type"], event["data"], event["seq"]) == ("friends", "presence", {"id": "dora"}, 1)
+    hub.tell_people("friends", ["ben"], "presence", {"id": "fred"})
+    assert (await read(people["ben"], 1))[0]["data"] == {"id": "fred"}  # nothing of Anna's came before it
+    for name, user in (("friends:ben", "anna"), ("friends:", "anna"), ("friends", "")):
+        with pytest.raises(InvalidRequest):
+            hub.inside(name, user)
+
+
+async def test_a_personal_topic_is_resumed_unless_something_was_missed() -> None:
+    hub = EventHub()
+
+    async def mine(_topic: str, _viewer: object) -> dict[str, Any]:
+        return {}
+
+    hub.provide_personal("friends", mine)
+    page, other = Subscriber(), Subscriber()
+    for subscriber in (page, other):
+        await hub.subscribe(subscriber, "friends:anna")
+    first = (await read(page, 1))[0]
+    position = Position(first["epoch"], first["seq"])
+    hub.unsubscribe(page)
+    hub.tell_people("friends", ["anna"], "presence", {"n": 1})
+    await hub.subscribe(page, "friends:anna", position)
+    assert (await read(page, 1))[0]["data"] == {"n": 1}  # another of her pages was there
+
+    hub.unsubscribe(page)
+    hub.unsubscribe(other)
+    assert hub.tell_people("friends", ["anna"], "presence", {"n": 2}) == 0
+    await hub.subscribe(page, "friends:anna", Position(first["epoch"], first["seq"] + 1))
+    assert (await read(page, 1))[0]["type"] == "snapshot"
+
+
+async def test_what_happens_while_a_snapshot_is_made_comes_after_it() -> None:
+    hub = EventHub()
+    made: list[str] = []
+
+    async def mine(topic: str, _viewer: object) -> dict[str, Any]:
+        made.append(topic)
+        hub.tell_people("friends", ["anna"], "presence", {"n": 1})
+        return {}
+
+    hub.provide_personal("friends", mine)
+    page = Subscriber()
+    await hub.subscribe(page, "friends:anna")
+    assert [item["type"] for item in await read(page, 2)] == ["snapshot", "presence"]
+    assert len(made) == 1

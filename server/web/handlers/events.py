@@ -166,16 +166,17 @@ async def _obey(call: Call, subscriber: Subscriber, text: str) -> None:
         raise InvalidRequest("This message means nothing here.", code="invalid-message") from None
     hub = call.services.hub
     if isinstance(message, Unsubscribe):
-        hub.unsubscribe(subscriber, message.topics)
+        hub.unsubscribe(subscriber, [hub.inside(topic, call.actor.id) for topic in message.topics])
         return
     for wanted in message.topics:
-        if len(subscriber.topics | {wanted.topic}) > MAX_TOPICS:
+        topic = hub.inside(wanted.topic, call.actor.id)
+        if len(subscriber.topics | {topic}) > MAX_TOPICS:
             raise NotAllowed(f"At most {MAX_TOPICS} topics on one socket.", code="too-many-topics")
         authorise(call.actor, Action.SUBSCRIBE, Resource("topic", wanted.topic))
         known = wanted.epoch is not None and wanted.seq is not None
         position = Position(wanted.epoch or "", wanted.seq or 0) if known else None
-        hub.unsubscribe(subscriber, [wanted.topic])
-        await hub.subscribe(subscriber, wanted.topic, position)
+        hub.unsubscribe(subscriber, [topic])
+        await hub.subscribe(subscriber, topic, position)
 
 
 async def _refuse(socket: web.WebSocketResponse, error: ClearcastError) -> None:
