@@ -30,6 +30,7 @@ from server.masking import secret_values
 from server.process import allow_many_files, keep_files_private, raise_priority
 from server.recordings.caption_journal import CaptionJournal
 from server.recordings.captions import CaptionDesk
+from server.recordings.chat import Chat
 from server.recordings.files import RecordingFolders
 from server.recordings.journal import Journal
 from server.recordings.library import Library
@@ -48,6 +49,7 @@ from server.store.store import Store
 from server.web import tls
 from server.web.announce import Announcer
 from server.web.binding import Door, bind
+from server.web.chat_schemas import told
 from server.web.middleware import is_loopback
 from server.web.server import announce_closing, make_app
 from server.web.services import Services
@@ -147,17 +149,17 @@ class Server:
     async def _wire(self, store: Store, channel: Channel, secure: bool) -> Services:
         """Put the parts together, and put in order what an earlier run left."""
         settings, clock, hub = self.settings, SystemClock(), EventHub()
-        announcer = Announcer(hub)
+        announcer, chat = Announcer(hub), Chat(store.chat, hub, told)
 
         async def media_happened(event: MediaEvent) -> None:
             await announcer.media(event)
             if event.type == "stream_ended" and event.stream is not None:
-                await caption_journal.over(event.stream)
-                await final_passes.over(event.stream)
+                for over in (caption_journal.over, final_passes.over, chat.over):
+                    await over(event.stream)
 
-        def said(told: CaptionOutput) -> None:
-            announcer.captions(told)
-            caption_journal.put(told)
+        def said(output: CaptionOutput) -> None:
+            announcer.captions(output)
+            caption_journal.put(output)
 
         library = Library(store, RecordingFolders(settings.recordings_dir), announcer.recording)
         journal = Journal(store, library, media_happened)
@@ -183,6 +185,7 @@ class Server:
             caption_desk=desk,
             voices=VoiceBook(store, media, desk),
             jobs=jobs,
+            chat=chat,
             default_channel=channel,
             secure=secure,
         )
@@ -192,17 +195,19 @@ class Server:
         left = await self._recover(services, media, caption_journal)
         for stop_listening in (denoise.subscribe(announcer.denoiser), captions.subscribe(announcer.captioner)):
             self._stack.callback(stop_listening)
-        await self._begin(services, media, left)
-        await final_passes.recovered(self.recovered.streams)
+        await self._begin(services, media, left, final_passes)
         return services
 
-    async def _begin(self, services: Services, media: MediaHost, left: Sequence[SavedStream]) -> None:
+    async def _begin(
+        self, services: Services, media: MediaHost, left: Sequence[SavedStream], final_passes: FinalPasses
+    ) -> None:
         """Streams and jobs of an earlier run go on; when the server closes, everybody is told first."""
         self._stack.push_async_callback(announce_closing, services)
         self._stack.callback(media.drain)
         await media.start()
         await media.restore(left)
         await services.jobs.start()
+        await final_passes.recovered(self.recovered.streams)
 
     async def _recover(
         self, services: Services, media: MediaHost, caption_journal: CaptionJournal

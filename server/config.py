@@ -236,6 +236,7 @@ class Settings(BaseSettings):
         30, ge=1, le=600, description="How long a stream waits for its publisher to come back, seconds."
     )
 
+    chat: bool = Field(True, description="Whether people may write and react beside a live stream.")
     record: bool = Field(True, description="Whether new streams are recorded unless their publisher says otherwise.")
     record_raw: bool = Field(False, description="Whether the audio before denoising is recorded too.")
     disk_reserve_mb: int = Field(

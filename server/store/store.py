@@ -11,6 +11,7 @@ from sqlalchemy import Select, delete, select, tuple_, update
 from server.errors import Conflict, NotFound
 from server.store.access import AccessTable, forget_rules, seen
 from server.store.captions import CaptionTable, forget_captions
+from server.store.chat import ChatTable
 from server.store.database import Database
 from server.store.friends import FriendTable
 from server.store.groups import GroupTable
@@ -35,6 +36,7 @@ class Store:
         self.keys = KeyTable(self._database)
         self.friends = FriendTable(self._database)
         self.groups = GroupTable(self._database)
+        self.chat = ChatTable(self._database)
 
     async def open(self) -> None:
         """Bring the tables up to date. Raises Unavailable."""

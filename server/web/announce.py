@@ -43,6 +43,8 @@ class Announcer:
         self._hub.provide("system", self._system)
         self._hub.provide("captions:", self._captions)
         self._hub.provide("jobs", self._jobs)
+        if services.settings.chat:
+            self._hub.provide("chat:", self._chat)
 
     async def media(self, event: MediaEvent) -> None:
         """Tell what the media host said; called after it was written down."""
@@ -137,6 +139,9 @@ class Announcer:
 
     async def _captions(self, topic: str, _viewer: object) -> dict[str, Any]:
         return caption_views.snapshot(await self._services.caption_desk.snapshot(topic.partition(":")[2]))
+
+    async def _chat(self, topic: str, _viewer: object) -> dict[str, Any]:
+        return await self._services.chat.snapshot(topic.partition(":")[2])
 
     async def _jobs(self, _topic: str, _viewer: object) -> dict[str, Any]:
         page = await self._services.store.jobs.page(self._services.actor.id, limit=SNAPSHOT_JOBS)

@@ -139,6 +139,8 @@ def _event_lines() -> list[str]:
         "captions: [CaptionOut], position}`, the last 50 | `caption` `{kind, caption: CaptionOut}`, "
         "`speakers` `{speakers: [SpeakerOut]}`, `speaking` `{speakers: [label], at}`, `off_record` `{on, at}`, "
         "`captions_state` `{state, detail}` |",
+        "| `chat:<stream id>` | `{open, total, items: [ChatOut]}`, the last 50 | `chat_message` `reaction` (ChatOut), "
+        "`chat_deleted` `{id}`, `chat_state` `{open}` |",
         "| `jobs` | `{items: [JobOut]}`, the newest 20 | `job_progress` `job_completed` (JobOut) |",
         "",
         "`stage` is `denoise`, `captions`, `recording`, which has stopped, or `disk`, which has little room left for",

@@ -19,6 +19,7 @@ from server.inference.lane import DenoiserStatus
 from server.jobs.service import JobService
 from server.queues import Policy, Queue
 from server.recordings.captions import CaptionDesk
+from server.recordings.chat import Chat
 from server.recordings.journal import Journal
 from server.recordings.library import Library
 from server.recordings.voices import VoiceBook
@@ -123,6 +124,7 @@ class Services:
     caption_desk: CaptionDesk
     voices: VoiceBook
     jobs: JobService
+    chat: Chat
     default_channel: Channel
     circles: Circles = field(init=False)
     secure: bool = False
@@ -137,6 +139,8 @@ class Services:
     """Signs the addresses of WHIP and WHEP sessions; sessions end with the process, and so does it."""
     sound_checks: Allowance = field(default_factory=lambda: Allowance(12, 60.0))
     """Sound checks a minute, by address."""
+    chat_allowance: Allowance = field(default_factory=lambda: Allowance(10, 10.0))
+    """Messages and reactions in ten seconds, by stream and writer."""
     bodies: BodyRoom = field(default_factory=BodyRoom)
     """What is being uploaded."""
     actor: Actor = field(default_factory=local_actor)
