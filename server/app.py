@@ -16,6 +16,8 @@ from aiohttp import web
 
 from server import __version__
 from server.accounts.home import default_channel
+from server.accounts.opening import Accounts, open_accounts
+from server.accounts.passwords import Passwords
 from server.audio.opus import library_version
 from server.backplane import EventHub
 from server.clock import SystemClock
@@ -50,7 +52,7 @@ from server.web import tls
 from server.web.announce import Announcer
 from server.web.binding import Door, bind
 from server.web.chat_schemas import told
-from server.web.middleware import is_loopback
+from server.web.identity import is_loopback
 from server.web.server import announce_closing, make_app
 from server.web.services import Services
 
@@ -75,15 +77,19 @@ class Server:
         self_signed: bool = False,
         denoise: DenoiseService | None = None,
         captions: CaptionService | None = None,
+        passwords: Passwords | None = None,
     ) -> None:
         self.settings = settings
         self.recovered = Recovered()
+        self.first_link: str | None = None
+        """Where the first account is made, while there is none."""
         self.waiting = 0
         """Streams of an earlier run whose publishers it waited for when it started."""
         self.pair: tls.Pair | None = None
         self.self_signed = self_signed
         self._denoise = denoise
         self._captions = captions
+        self._passwords = passwords
         self._stack = AsyncExitStack()
         self._socket: socket.socket | None = None
         self._runner: web.AppRunner | None = None
@@ -124,8 +130,12 @@ class Server:
         await store.open()
         channel = await default_channel(store)
 
+        clock = SystemClock()
+        accounts = await open_accounts(settings, store, clock, self._passwords)
+        self._stack.push_async_callback(accounts.close)
         self._stack.push_async_callback(self._stop_serving)
-        self.services = await self._wire(store, channel, context is not None)
+        await self._wire(store, clock, accounts, channel, context is not None)
+        self.first_link = await self.services.first.link()
         self._runner = web.AppRunner(
             make_app(self.services),
             access_log=None,
@@ -146,9 +156,9 @@ class Server:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _wire(self, store: Store, channel: Channel, secure: bool) -> Services:
+    async def _wire(self, store: Store, clock: SystemClock, accounts: Accounts, channel: Channel, secure: bool) -> None:
         """Put the parts together, and put in order what an earlier run left."""
-        settings, clock, hub = self.settings, SystemClock(), EventHub()
+        settings, hub = self.settings, EventHub()
         announcer, chat = Announcer(hub), Chat(store.chat, hub, told)
 
         async def media_happened(event: MediaEvent) -> None:
@@ -171,7 +181,7 @@ class Server:
         jobs = JobService(settings, store, announcer.job)
         final_passes = FinalPasses(jobs, store, lambda: captions.status)
         desk = CaptionDesk(store, media, caption_journal, announcer.captions)
-        services = Services(
+        self.services = services = Services(
             settings=settings,
             clock=clock,
             media=media,
@@ -186,22 +196,22 @@ class Server:
             voices=VoiceBook(store, media, desk),
             jobs=jobs,
             chat=chat,
+            accounts=accounts,
             default_channel=channel,
             secure=secure,
         )
         announcer.serve(services)
         for close in (jobs.close, library.close, caption_journal.close, journal.close, media.close):  # the last first
             self._stack.push_async_callback(close)
-        left = await self._recover(services, media, caption_journal)
         for stop_listening in (denoise.subscribe(announcer.denoiser), captions.subscribe(announcer.captioner)):
             self._stack.callback(stop_listening)
-        await self._begin(services, media, left, final_passes)
-        return services
+        await self._begin(services, media, caption_journal, final_passes)
 
     async def _begin(
-        self, services: Services, media: MediaHost, left: Sequence[SavedStream], final_passes: FinalPasses
+        self, services: Services, media: MediaHost, caption_journal: CaptionJournal, final_passes: FinalPasses
     ) -> None:
         """Streams and jobs of an earlier run go on; when the server closes, everybody is told first."""
+        left = await self._recover(services, media, caption_journal)
         self._stack.push_async_callback(announce_closing, services)
         self._stack.callback(media.drain)
         await media.start()
@@ -364,6 +374,10 @@ def greet(server: Server) -> None:
         say("  Other machines get no microphone over plain HTTP: start with --tls self-signed, or set a certificate.")
     if server.pair is not None and server.self_signed:
         say(f"  certificate       made by this server; SHA-256 {tls.fingerprint(server.pair.certificate)}")
+    if server.first_link is not None:
+        say(f"  first account     {server.url}{server.first_link}")
+    elif not settings.accounts and not is_loopback(settings.host):
+        say("  Whoever reaches this address may do everything here: with CLEARCAST_ACCOUNTS=true people sign in.")
     engine = f"{status.engine} on {status.device or 'this machine'}" if status.engine else status.state
     say(f"  noise removal     {'starting' if status.state == 'starting' else status.detail or engine}")
     say(f"  recordings        {settings.recordings_dir.absolute()}")

@@ -111,6 +111,19 @@ class Settings(BaseSettings):
         description="What peers are told to send audio to instead of this machine's own addresses: IP addresses, each "
         "with its port where that differs, separated by commas.",
     )
+    accounts: bool = Field(
+        False, description="Whether people sign in; otherwise whoever reaches the server is its one user."
+    )
+    registration: Literal["open", "invite", "closed"] = Field(
+        "invite", description="Who may make an account: everybody, who was invited, or nobody."
+    )
+    session_days: int = Field(90, ge=1, le=3650, description="How long one stays signed in at most, days.")
+    session_idle_days: int = Field(
+        14, ge=1, le=3650, description="How long one stays signed in without coming back, days."
+    )
+    audit_days: int = Field(
+        180, ge=1, le=3650, description="How long it is kept who did what to accounts, access and keys, days."
+    )
     max_pending_peers: int = Field(64, ge=1, description="Most connections that are being set up at the same time.")
     max_body_kb: int = Field(256, ge=16, description="Largest request body, in kB; SDP is limited to 64 kB.")
 

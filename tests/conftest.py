@@ -216,6 +216,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith("CLEARCAST_") and name not in keep:
             monkeypatch.delenv(name)
     monkeypatch.setenv("CLEARCAST_ICE_UDP_PORT", "0")  # tests, and servers beside them, run at the same time
+    monkeypatch.setenv("CLEARCAST_ACCOUNTS", "false")  # whoever tests people says so
     monkeypatch.setenv("CLEARCAST_CAPTIONS", "false")  # a process more, and a download: for those who ask for it
 
 

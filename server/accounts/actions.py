@@ -90,7 +90,7 @@ RULES: dict[Action, Rule] = {
     Action.CHECK_HEALTH: Rule.EVERYBODY,
     Action.SIGN_IN: Rule.EVERYBODY,
     Action.READ_METRICS: Rule.ADMINISTRATOR,
-    Action.READ_SELF: Rule.EVERYBODY,
+    Action.READ_SELF: Rule.MEMBER,
     Action.READ_CONFIG: Rule.EVERYBODY,
     Action.LIST_CHANNELS: Rule.MEMBER,
     Action.CREATE_CHANNEL: Rule.MEMBER,

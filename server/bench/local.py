@@ -83,6 +83,7 @@ async def local_server(
         "port": port,
         "ice_udp_port": 0,
         "host": "127.0.0.1",
+        "accounts": False,
         "models_download": False,
     } | settings
     environment = os.environ | {f"CLEARCAST_{name.upper()}": str(value) for name, value in chosen.items()}

@@ -16,7 +16,7 @@ from server.doctor.findings import Finding, fails, look, ok
 from server.errors import ClearcastError, SettingsError
 from server.web import tls
 from server.web.binding import bind
-from server.web.middleware import is_loopback
+from server.web.identity import is_loopback
 
 SOON = timedelta(days=14)
 RENEW = "Renew it; a running server reads it again."

@@ -17,7 +17,7 @@ from server.config import AdvertisedAddress, Settings
 from server.doctor.findings import Finding, fails, look, ok
 from server.errors import ClearcastError
 from server.rtc.udp import UdpPort, local_addresses
-from server.web.middleware import is_loopback
+from server.web.identity import is_loopback
 
 SHARED = ipaddress.ip_network("100.64.0.0/10")
 """Given to many customers of one provider (RFC 6598): nobody outside reaches it."""

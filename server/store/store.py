@@ -10,6 +10,7 @@ from sqlalchemy import Select, delete, select, tuple_, update
 
 from server.errors import Conflict, NotFound
 from server.store.access import AccessTable, forget_rules, seen
+from server.store.audit import AuditTable
 from server.store.captions import CaptionTable, forget_captions
 from server.store.chat import ChatTable
 from server.store.database import Database
@@ -21,6 +22,8 @@ from server.store.paging import MAX_PAGE, count, from_cursor, to_cursor
 from server.store.people_records import Sight
 from server.store.records import Channel, Page, Recording, RecordingState, StoredStream
 from server.store.schema import ChannelRow, JobRow, RecordingRow, StreamRow
+from server.store.sessions import SessionTable
+from server.store.users import UserTable
 from server.store.voices import VoiceTable
 
 
@@ -37,6 +40,9 @@ class Store:
         self.friends = FriendTable(self._database)
         self.groups = GroupTable(self._database)
         self.chat = ChatTable(self._database)
+        self.users = UserTable(self._database)
+        self.sessions = SessionTable(self._database)
+        self.audit = AuditTable(self._database)
 
     async def open(self) -> None:
         """Bring the tables up to date. Raises Unavailable."""

@@ -2,12 +2,80 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from aiohttp import web
 
-from server.accounts import Actor
-from server.web.services import SERVICES
+from server.accounts import NOBODY, Actor
+from server.accounts.sessions import Caller
+from server.web.services import SERVICES, Services
+
+COOKIE = "clearcast_session"
+PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 
 
 async def actor_of(request: web.Request) -> Actor:
     """Who sends `request`; nobody, where it carries no credentials that hold."""
-    return request.app[SERVICES].actor
+    services = request.app[SERVICES]
+    if not services.settings.accounts:
+        return services.actor
+    token = session_token(request)
+    return (await services.sessions.actor(token) if token else None) or NOBODY
+
+
+def caller_of(request: web.Request) -> Caller:
+    """Where `request` comes from, for sessions, the throttle and the audit log."""
+    return Caller(
+        address=request.remote or "",
+        agent=request.headers.get("User-Agent", ""),
+        token=session_token(request),
+        direct=_direct(request),
+    )
+
+
+def session_token(request: web.Request) -> str:
+    """The session's token that the browser sent; empty where none."""
+    return request.cookies.get(cookie_name(request.app[SERVICES]), "")
+
+
+def cookie_name(services: Services) -> str:
+    """Behind TLS the prefix keeps other hosts and plain connections from setting it (RFC 6265bis, 4.1.3.2)."""
+    return f"__Host-{COOKIE}" if services.secure else COOKIE
+
+
+def keep_session(response: web.Response, services: Services, token: str) -> None:
+    """Let the browser keep a session's token, out of reach of scripts and of other sites' requests."""
+    response.set_cookie(
+        cookie_name(services),
+        token,
+        path="/",
+        max_age=int(services.sessions.longest.total_seconds()),
+        httponly=True,
+        secure=services.secure,
+        samesite="Lax",
+    )
+
+
+def drop_session(response: web.Response, services: Services) -> None:
+    response.del_cookie(cookie_name(services), path="/", httponly=True, secure=services.secure, samesite="Lax")
+
+
+def _direct(request: web.Request) -> bool:
+    """Whether a browser on this machine asks by this machine's own name, with no proxy in between.
+
+    A name that somebody else's page made point here ("DNS rebinding") is not one of them.
+    """
+    if any(name in request.headers for name in PROXY_HEADERS):
+        return False
+    host = request.headers.get("Host", "").rsplit(":", 1)[0].strip("[]")
+    return is_loopback(request.remote or "") and is_loopback(host)
+
+
+def is_loopback(name: str) -> bool:
+    """Whether a name or address can only mean this machine."""
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -17,6 +17,7 @@ from server.errors import ClearcastError, InvalidRequest, NotAllowed
 from server.log import get_logger
 from server.metrics import REQUESTS
 from server.web import pages, problems
+from server.web.identity import is_loopback
 from server.web.services import SERVICES
 
 log = get_logger(__name__)
@@ -224,13 +225,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def is_loopback(name: str) -> bool:
-    """Whether a name or address can only mean this machine."""
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

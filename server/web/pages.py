@@ -37,7 +37,11 @@ async def page(call: Call) -> web.StreamResponse:
     return _file(static_dir() / "index.html")
 
 
-for _path in ("/", "/live", "/listen/{slug}", "/listen/{slug}/overlay", "/recordings", "/recordings/{id}", "/voices"):
+PAGES = (
+    *("/", "/live", "/listen/{slug}", "/listen/{slug}/overlay", "/recordings", "/recordings/{id}", "/voices"),
+    *("/sign-in", "/register", "/first"),
+)
+for _path in PAGES:
     table.route("GET", _path, Action.VIEW_PAGE, "The page", produces="text/html", documented=False)(page)
 
 

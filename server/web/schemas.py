@@ -41,14 +41,6 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Me(BaseModel):
-    """Who the page belongs to."""
-
-    id: str
-    name: str
-    channel: str = Field(description="Address of the channel that this person publishes on by default.")
-
-
 class IceServerOut(BaseModel):
     """A STUN or TURN server, as RTCPeerConnection takes it."""
 

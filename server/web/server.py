@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from server.web import middleware, pages
 from server.web.handlers import (
     about,
+    auth,
     caption_events,
     captions,
     channels,
@@ -31,6 +32,7 @@ from server.web.services import SERVICES, Services
 
 TABLES = (
     about.table,
+    auth.table,
     channels.table,
     streams.table,
     captions.table,

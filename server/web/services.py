@@ -8,8 +8,14 @@ from typing import Protocol
 
 from aiohttp import web
 
+from server.accounts.audit import AuditBook
 from server.accounts.circles import Circles
+from server.accounts.endings import Endings
+from server.accounts.first import FirstAccount
 from server.accounts.gate import Actor, local_actor
+from server.accounts.opening import Accounts
+from server.accounts.sessions import Sessions
+from server.accounts.users import People
 from server.audio.frame import Samples
 from server.backplane import EventHub, Subscriber
 from server.clock import Clock
@@ -125,6 +131,7 @@ class Services:
     voices: VoiceBook
     jobs: JobService
     chat: Chat
+    accounts: Accounts
     default_channel: Channel
     circles: Circles = field(init=False)
     secure: bool = False
@@ -144,7 +151,7 @@ class Services:
     bodies: BodyRoom = field(default_factory=BodyRoom)
     """What is being uploaded."""
     actor: Actor = field(default_factory=local_actor)
-    """Everybody, until there are accounts."""
+    """Everybody, where there are no accounts."""
     channels: dict[str, Channel] = field(default_factory=dict)
     """By id, of every channel that was live since the start."""
 
@@ -154,9 +161,34 @@ class Services:
         READERS.watch(self.readers)
         CHANNELS.measure(self, lambda services: len(services.channels))
 
+    @property
+    def people(self) -> People:
+        return self.accounts.people
+
+    @property
+    def sessions(self) -> Sessions:
+        return self.accounts.sessions
+
+    @property
+    def audit(self) -> AuditBook:
+        return self.accounts.audit
+
+    @property
+    def endings(self) -> Endings:
+        return self.accounts.endings
+
+    @property
+    def first(self) -> FirstAccount:
+        return self.accounts.first
+
     def stream(self, stream_id: str) -> StreamInfo | None:
         """A stream of which more is known than the database says: one that is live, or has just ended."""
         return self.media.stream(stream_id) or self.journal.ends().get(stream_id)
+
+    async def owners_changed(self) -> None:
+        """What is remembered of whose channels are is no longer true."""
+        self.channels.clear()
+        self.default_channel = await self.store.channel(self.default_channel.id)
 
     async def channel(self, channel_id: str) -> Channel:
         """A channel by id, from memory after the first time. Raises NotFound."""

@@ -23,7 +23,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
     servers: list[Server] = []
 
     async def make(**values: Any) -> Server:
-        values = {"data_dir": tmp_path / "data", "port": 0, "disk_reserve_mb": 0, **values}
+        values = {"data_dir": tmp_path / "data", "port": 0, "disk_reserve_mb": 0, "accounts": False, **values}
         server = Server(load_settings(**values), denoise=ScriptedDenoise())
         await server.start()
         servers.append(server)

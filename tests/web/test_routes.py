@@ -25,7 +25,7 @@ from server.web.openapi import document
 from server.web.routing import Route
 from server.web.server import ROUTES
 
-CLOSED = [route for route in ROUTES if RULES[route.action] is not Rule.EVERYBODY]
+CLOSED = [route for route in ROUTES if RULES[route.action] not in (Rule.EVERYBODY, Rule.VIEWER)]
 
 
 def address(route: Route) -> str:

@@ -7,15 +7,15 @@ from aiohttp import web
 from server import __version__
 from server.accounts import Action
 from server.rooms.messages import MAX_TITLE
-from server.web import openapi, schemas, views
+from server.web import account_schemas, account_views, openapi, schemas, views
 from server.web.routing import ROUTES, Call, RouteTable
 
 table = RouteTable("about")
 
 
-@table.route("GET", "/api/v1/me", Action.READ_SELF, "Who one is", answer=schemas.Me)
-async def me(call: Call) -> schemas.Me:
-    return schemas.Me(id=call.actor.id, name=call.actor.name, channel=call.services.default_channel.slug)
+@table.route("GET", "/api/v1/me", Action.READ_SELF, "Who one is", answer=account_schemas.Me)
+async def me(call: Call) -> account_schemas.Me:
+    return await account_views.me(call.services, call.actor)
 
 
 @table.route(

@@ -1,0 +1,35 @@
+"""The first account of a server: made at this machine, or with the link that the terminal shows."""
+
+from __future__ import annotations
+
+import hmac
+
+from server.accounts.gate import LOCAL_ID
+from server.accounts.secrets import FIRST, digest, new_secret
+from server.store.store import Store
+
+
+class FirstAccount:
+    """Whether there is nobody yet, and the secret that lets somebody in then."""
+
+    def __init__(self, store: Store, wanted: bool) -> None:
+        self._store = store
+        self._wanted = wanted
+        self._secret = new_secret(FIRST)
+
+    async def start(self) -> None:
+        """What belonged to the one local user is an administrator's, once there is one."""
+        if self._wanted and not await self.open():
+            await self._store.users.adopt(LOCAL_ID)
+
+    async def open(self) -> bool:
+        """Whether nobody has an account yet."""
+        self._wanted = self._wanted and await self._store.users.count() == 0
+        return self._wanted
+
+    def fits(self, token: str) -> bool:
+        return hmac.compare_digest(digest(token), digest(self._secret))
+
+    async def link(self) -> str | None:
+        """The part of the address after the host that makes the first account; None where there is one."""
+        return f"/first?token={self._secret}" if await self.open() else None

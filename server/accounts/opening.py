@@ -1,0 +1,54 @@
+"""Everything about people, put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from server.accounts.audit import AuditBook
+from server.accounts.endings import Endings
+from server.accounts.first import FirstAccount
+from server.accounts.passwords import Passwords
+from server.accounts.sessions import Sessions
+from server.accounts.users import People
+from server.clock import Clock
+from server.config import Settings
+from server.store.store import Store
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """What the rest of the server asks about people."""
+
+    people: People
+    sessions: Sessions
+    audit: AuditBook
+    endings: Endings
+    first: FirstAccount
+    passwords: Passwords
+
+    async def close(self) -> None:
+        """Write down what waits."""
+        await self.audit.close()
+        self.passwords.close()
+
+
+async def open_accounts(settings: Settings, store: Store, clock: Clock, passwords: Passwords | None = None) -> Accounts:
+    """Start what needs to run beside; `passwords` costs what the defaults say where it is not given."""
+    passwords, endings = passwords or Passwords(), Endings()
+    sessions = Sessions(
+        store,
+        clock,
+        endings,
+        idle=timedelta(days=settings.session_idle_days),
+        longest=timedelta(days=settings.session_days),
+    )
+    audit = AuditBook(store, clock, settings.audit_days)
+    first = FirstAccount(store, settings.accounts)
+    people = People(settings, store, clock, passwords, sessions, audit, first)
+    if settings.accounts:
+        await passwords.warm_up()
+        await first.start()
+        await sessions.purge()
+    audit.start()
+    return Accounts(people, sessions, audit, endings, first, passwords)

@@ -1,0 +1,176 @@
+"""People and their accounts: registering, signing in, and changing what is theirs."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import NoReturn
+
+from server.accounts import rules
+from server.accounts.audit import AuditBook
+from server.accounts.first import FirstAccount
+from server.accounts.gate import LOCAL_ID, NOBODY, Actor
+from server.accounts.passwords import Passwords
+from server.accounts.secrets import digest
+from server.accounts.sessions import Caller, Sessions, actor_for
+from server.accounts.throttle import Throttle
+from server.clock import Clock
+from server.config import Settings
+from server.errors import ClearcastError, Conflict, NotAllowed, NotAuthenticated
+from server.store.ids import new_id, slugify
+from server.store.people_records import User
+from server.store.records import Channel
+from server.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """What somebody says who wants an account."""
+
+    name: str
+    password: str
+    display_name: str = ""
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Somebody, and the token of the session that has begun."""
+
+    user: User
+    token: str
+
+
+class People:
+    """Everybody with an account."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        clock: Clock,
+        passwords: Passwords,
+        sessions: Sessions,
+        audit: AuditBook,
+        first: FirstAccount,
+        throttle: Throttle | None = None,
+    ) -> None:
+        self._registration = settings.registration
+        self._store = store
+        self._clock = clock
+        self._passwords = passwords
+        self._sessions = sessions
+        self._audit = audit
+        self._first = first
+        self._throttle = throttle or Throttle()
+
+    # Coming in
+
+    async def register(self, wanted: NewUser, caller: Caller, invitation: str | None = None) -> SignedIn:
+        """A new account, and its first session.
+
+        Raises InvalidRequest for what breaks the rules, Conflict where the name is taken or nobody is there yet,
+        NotAllowed where registration is closed or the invitation is not good.
+        """
+        if await self._first.open():
+            raise Conflict("The first account is made on another page.", code="no-account-yet")
+        if invitation is None and self._registration != "open":
+            closed = self._registration == "closed"
+            words = "Nobody new is let in here." if closed else "This needs an invitation."
+            raise NotAllowed(words, code="registration-closed" if closed else "invitation")
+        if self._registration == "closed":
+            raise NotAllowed("Nobody new is let in here.", code="registration-closed")
+        try:
+            user, password = await self.prepared(wanted)
+            used = digest(invitation) if invitation is not None else None
+            channel = self.channel_for(user)
+            await self._store.users.add(user, password, channel, invitation=used, now=self._clock.wall())
+        except ClearcastError as error:
+            self._audit.put(NOBODY, "register", "user", "", caller.address, error.code, wanted.name)
+            raise
+        return await self._welcome(user, caller, "register")
+
+    async def make_first(self, wanted: NewUser, caller: Caller, token: str) -> SignedIn:
+        """The first account: an administrator's, who inherits what the one local user had.
+
+        Raises NotAllowed where the caller is elsewhere and has no token, Conflict where there is an account.
+        """
+        if not await self._first.open():
+            raise Conflict("There is an account already. Sign in, or ask to be let in.", code="first-exists")
+        if not caller.direct and not self._first.fits(token):
+            self._audit.put(NOBODY, "first-account", "user", "", caller.address, "first-token")
+            raise NotAllowed("Open the link that the server's terminal shows.", code="first-token")
+        user, password = await self.prepared(wanted, administrator=True)
+        await self._store.users.add_first(user, password, self.channel_for(user), LOCAL_ID)
+        return await self._welcome(user, caller, "first-account")
+
+    async def sign_in(self, name: str, password: str, caller: Caller) -> SignedIn:
+        """Begin a session for whoever has that name, or e-mail address, and password.
+
+        Raises NotAuthenticated "wrong-credentials", as late for a name that nobody has as for a wrong password;
+        NotAllowed "disabled"; TooManyRequests.
+        """
+        user = await self.check(name, password, caller)
+        return await self._welcome(user, caller, "sign-in")
+
+    async def check(self, name: str, password: str, caller: Caller) -> User:
+        """Whose name and password these are. Raises as `sign_in` does."""
+        known = rules.folded(name[: 2 * rules.EMAIL_MOST])
+        self._throttle.take(known, caller.address)
+        email = known if "@" in known else ""
+        found = await self._store.users.credentials(name="" if email else known, email=email)
+        plain = rules.normal_password(password)
+        if not await self._passwords.verify(found.password if found is not None else None, plain) or found is None:
+            self._refused(found.user if found is not None else None, known, caller)
+        self._throttle.succeeded(known, caller.address)
+        user = found.user
+        if user.disabled_at is not None:
+            self._audit.put(actor_for(user, ""), "sign-in", "user", user.id, caller.address, "disabled")
+            raise NotAllowed("This account was disabled. An administrator can say why.", code="disabled")
+        if self._passwords.stale(found.password):
+            await self._store.users.change_password(user.id, found.password, await self._passwords.hash(plain))
+        return user
+
+    async def sign_out(self, caller: Caller) -> None:
+        """End the session that the request carries, if any."""
+        actor = await self._sessions.leave(caller.token)
+        if actor is not None:
+            self._audit.put(actor, "sign-out", "session", actor.credential, caller.address)
+
+    def _refused(self, user: User | None, name: str, caller: Caller) -> NoReturn:
+        subject = user.id if user is not None else ""
+        self._audit.put(NOBODY, "sign-in", "user", subject, caller.address, "wrong-credentials", name)
+        raise NotAuthenticated("The name or the password is wrong.", code="wrong-credentials")
+
+    async def _welcome(self, user: User, caller: Caller, action: str) -> SignedIn:
+        token = await self._sessions.start(user, caller)
+        self._audit.put(actor_for(user, ""), action, "user", user.id, caller.address)
+        return SignedIn(user, token)
+
+    # Parts
+
+    async def prepared(self, wanted: NewUser, *, administrator: bool = False) -> tuple[User, str]:
+        """A user as the database takes it, and the hash of the password. Raises InvalidRequest."""
+        name = rules.sign_in_name(wanted.name)
+        shown = rules.display_name(wanted.display_name or wanted.name)
+        email = rules.email_address(wanted.email) if wanted.email else None
+        password = rules.normal_password(wanted.password)
+        await asyncio.to_thread(rules.check_password, password, *known_words(name, shown, email))
+        user = User(new_id(), name, shown, self._clock.wall(), email, administrator)
+        return user, await self._passwords.hash(password)
+
+    def channel_for(self, user: User) -> Channel:
+        """The channel that a new user begins with."""
+        return Channel(new_id(), slugify(user.name), user.display_name, user.display_name, user.id, self._clock.wall())
+
+    async def me(self, actor: Actor) -> tuple[User, Channel | None]:
+        """Somebody who acts, and the channel they begin with. Raises NotFound."""
+        return await self._store.users.get(actor.id), await self._store.users.channel(actor.id)
+
+
+def known_words(name: str, shown: str, email: str | None) -> list[str]:
+    """What a password of somebody must not hold."""
+    parts = [name, *shown.split()]
+    if email is not None:
+        parts += [email, email.partition("@")[0]]
+    return parts
