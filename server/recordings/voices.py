@@ -48,12 +48,19 @@ class VoiceBook:
         return await self._store.voices.page(owner, limit=limit, cursor=cursor)
 
     async def save(
-        self, owner: str, stream_id: str, label: str, now: datetime, version: CaptionVersion | None = None
+        self,
+        owner: str,
+        stream_id: str,
+        label: str,
+        now: datetime,
+        version: CaptionVersion | None = None,
+        existing: str | None = None,
     ) -> Voice:
         """Keep what a speaker of a stream sounds like under the speaker's name; who it is has consented.
 
-        Raises NotFound; Conflict where the speaker has no name, too little or two people were heard, or there are too
-        many voices.
+        Raises NotFound; Conflict where the speaker has no name, too little or two people were heard, there are too many
+        voices, or the name is known by a voice that sounds like somebody else (`voice-differs`): unless `existing` says
+        what becomes of that, "add" (both are one person) or "replace".
         """
         meant = await self._captions.version(stream_id, version)
         speaker, prints = await self._heard(stream_id, label, meant)
@@ -68,7 +75,15 @@ class VoiceBook:
             raise Conflict(
                 "What was joined here sounds like two people: take them apart, then save each.", code="voice-mixed"
             )
-        voice = await self._store.voices.learn(owner, speaker.name, prints, now)
+        known = await self._store.voices.named(owner, speaker.name)
+        if existing is None and known is not None and _somebody_else(known, prints):
+            raise Conflict(
+                f"This sounds like somebody else than the voice that is known as {known.name}: "
+                "replace that one, add this one to it, or give this speaker another name.",
+                code="voice-differs",
+            )
+        replace = existing == "replace"
+        voice = await self._store.voices.learn(owner, speaker.name, prints, now, replace=replace)
         await self._captions.link_voice(stream_id, speaker.label, voice.id, meant)
         await self._tell(owner)
         return voice
@@ -119,6 +134,16 @@ def _two_people(prints: list[VoicePrint]) -> bool:
         voices.distance(one.centroid, other.centroid) > thresholds_of(one.model).new + thresholds_of(one.model).margin
         for one, other in combinations(heard, 2)
     )
+
+
+def _somebody_else(known: Voice, prints: list[VoicePrint]) -> bool:
+    """Whether what was heard is further from all that a voice is known by than one person's is. Another model's
+    centroids cannot be compared."""
+    if known.model != prints[0].model:
+        return False
+    longest = max(prints, key=lambda heard: heard.seconds)
+    nearest = min(voices.distance(longest.centroid, centroid) for centroid in known.centroids)
+    return nearest > thresholds_of(known.model).new
 
 
 def middle(voice: Voice) -> list[float]:

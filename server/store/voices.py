@@ -28,11 +28,13 @@ class VoiceTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def learn(self, owner: str, name: str, prints: Sequence[VoicePrint], now: datetime) -> Voice:
+    async def learn(
+        self, owner: str, name: str, prints: Sequence[VoicePrint], now: datetime, *, replace: bool = False
+    ) -> Voice:
         """Keep what somebody sounds like, who has consented; a name that is known learns to know the voice better.
 
-        All `prints` are of one model. What the voice was known by in another one is forgotten. Raises Conflict when
-        there are too many.
+        `replace`: what the name was known by is forgotten. All `prints` are of one model; what the voice was known by in
+        another one is forgotten in any case. Raises Conflict when there are too many.
         """
         fresh = np.stack([np.asarray(heard.centroid, np.float32) for heard in prints])
         model, seconds = prints[0].model, sum(heard.seconds for heard in prints)
@@ -44,7 +46,7 @@ class VoiceTable:
                     raise Conflict(f"{MAX_VOICES} voices are the most: delete one first.", code="too-many-voices")
                 row = VoiceRow(id=new_id(), owner=owner, name=name, created_at=now, model="", dimensions=0, seconds=0.0)
                 session.add(row)
-            elif row.model == model and row.dimensions == fresh.shape[1]:
+            elif not replace and row.model == model and row.dimensions == fresh.shape[1]:
                 fresh = np.concatenate((_voice(row).centroids, fresh))
                 seconds += row.seconds
             fresh = fresh[-MAX_CENTROIDS:]
@@ -56,6 +58,12 @@ class VoiceTable:
         """Raises NotFound."""
         async with self._database.read() as session:
             return _voice(_there(await session.get(VoiceRow, voice_id)))
+
+    async def named(self, owner: str, name: str) -> Voice | None:
+        """The voice that an owner knows by this name, in small or capital letters."""
+        async with self._database.read() as session:
+            row = await _named(session, owner, name)
+        return _voice(row) if row is not None else None
 
     async def page(self, owner: str, *, limit: int = MAX_PAGE, cursor: str | None = None) -> Page[Voice]:
         """Oldest first."""

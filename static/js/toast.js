@@ -1,12 +1,14 @@
-/** Short notes at the bottom, with one thing to do about them. */
+/** Short notes at the bottom, with what can be done about them. */
 
 import { byId, h, tell } from "./dom.js";
 
 const SHOWN_MS = 10_000;
 
+/** @typedef {{ label: string, act: () => void }} Action */
+
 /**
  * @param {string} text
- * @param {{ label: string, act: () => void }} [action]
+ * @param {Action | Action[]} [action] one of them, or a choice
  * @param {number} [ms]
  */
 export function toast(text, action, ms = SHOWN_MS) {
@@ -14,12 +16,12 @@ export function toast(text, action, ms = SHOWN_MS) {
   tell(line, text);
   const note = h("div", { class: "toast", data: { testid: "toast" } }, line);
   const remove = () => note.remove();
-  if (action) {
+  for (const one of action ? [action].flat() : []) {
     const act = () => {
       remove();
-      action.act();
+      one.act();
     };
-    note.append(h("button", { type: "button", class: "btn quiet", on: { click: act } }, action.label));
+    note.append(h("button", { type: "button", class: "btn quiet", on: { click: act } }, one.label));
   }
   const box = byId("toasts");
   while (box.children.length > 2) box.firstElementChild?.remove();

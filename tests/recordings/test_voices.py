@@ -105,3 +105,30 @@ async def test_what_another_model_heard_is_left_out(shelf: Shelf) -> None:
     await shelf.enter([ADA, SPLIT], S1=heard(0, model="old"), S2=heard(0))
     voice = await shelf.book.save("local", "abc", "S1", STARTED)
     assert (voice.model, voice.seconds) == ("model-a", 20.0)
+
+
+async def test_a_known_name_learns_a_voice_that_is_alike(shelf: Shelf) -> None:
+    await shelf.store.voices.learn("local", "ADA", [heard(0)], STARTED)
+    await shelf.enter([ADA], S1=heard(30))
+    assert len((await shelf.book.save("local", "abc", "S1", STARTED)).centroids) == 2
+
+
+@pytest.mark.parametrize(("existing", "angles", "seconds"), [("add", [0, 110], 40.0), ("replace", [110], 20.0)])
+async def test_a_known_name_with_another_voice_is_asked_about(
+    shelf: Shelf, existing: str, angles: list[float], seconds: float
+) -> None:
+    known = await shelf.store.voices.learn("local", "Ada", [heard(0)], STARTED)
+    await shelf.enter([ADA], S1=heard(110))
+    with pytest.raises(Conflict, match="known as Ada") as caught:
+        await shelf.book.save("local", "abc", "S1", STARTED)
+    assert caught.value.code == "voice-differs"
+    assert len((await shelf.store.voices.get(known.id)).centroids) == 1
+    voice = await shelf.book.save("local", "abc", "S1", STARTED, existing=existing)
+    assert (voice.id, voice.seconds) == (known.id, seconds)
+    assert voice.centroids == pytest.approx(np.stack([heard(angle).centroid for angle in angles]), abs=1e-6)
+
+
+async def test_a_voice_of_another_model_is_not_compared(shelf: Shelf) -> None:
+    await shelf.store.voices.learn("local", "Ada", [heard(0, model="old")], STARTED)
+    await shelf.enter([ADA], S1=heard(110))
+    assert (await shelf.book.save("local", "abc", "S1", STARTED)).model == "model-a"

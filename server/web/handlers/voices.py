@@ -34,10 +34,11 @@ async def load(call: Call) -> Resource:
     errors=(409,),
 )
 async def save_voice(call: Call) -> schemas.VoiceOut:
-    now = call.services.clock.wall()
-    return views.voice(
-        await call.services.voices.save(owner_of(call), call.subject.id, call.path("label"), now, wanted_version(call))
+    now, existing = call.services.clock.wall(), call.body(schemas.Consent).existing
+    voice = await call.services.voices.save(
+        owner_of(call), call.subject.id, call.path("label"), now, wanted_version(call), existing
     )
+    return views.voice(voice)
 
 
 @table.route(

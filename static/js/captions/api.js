@@ -34,8 +34,8 @@ export const forgetName = (stream, label, version = "") => json(`${base(stream)}
 export const mergeSpeaker = (stream, label, into, version = "") => json(`${base(stream)}/speakers/${part(label)}/merge${of(version)}`, "POST", { into });
 /** @param {string} stream @param {string} label @param {string} [version] @returns {Promise<SpeakerList>} */
 export const unmergeSpeaker = (stream, label, version = "") => json(`${base(stream)}/speakers/${part(label)}/unmerge${of(version)}`, "POST");
-/** @param {string} stream @param {string} label @param {string} [version] @returns {Promise<{ id: string, name: string }>} */
-export const saveVoice = (stream, label, version = "") => json(`${base(stream)}/speakers/${part(label)}/voice${of(version)}`, "POST", { consent: true });
+/** @param {string} stream @param {string} label @param {string} [version] @param {"add" | "replace"} [existing] what becomes of a voice of that name @returns {Promise<{ id: string, name: string }>} */
+export const saveVoice = (stream, label, version = "", existing) => json(`${base(stream)}/speakers/${part(label)}/voice${of(version)}`, "POST", { consent: true, ...(existing ? { existing } : {}) });
 
 /**
  * @typedef {{ id: string, kind: string, subject: string, state: "queued" | "running" | "done" | "failed" | "cancelled",

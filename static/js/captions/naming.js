@@ -118,17 +118,24 @@ export class Naming {
     toast(`${this.speakers.who(label).name} is a speaker of their own again.`);
   }
 
-  /** @param {string} label */
-  async remember(label) {
+  /** @param {string} label @param {"add" | "replace"} [existing] what becomes of a voice that is known by that name */
+  async remember(label, existing) {
     const stream = this.stream();
     const who = this.speakers.who(label);
     if (!stream) return;
     try {
-      const voice = await saveVoice(stream, who.label, this.version());
+      const voice = await saveVoice(stream, who.label, this.version(), existing);
+      if (existing === "add") return toast(`The voice of ${who.name} is known better now.`);
       const undo = () => deleteVoice(voice.id).then(() => toast(`The voice of ${who.name} is forgotten.`), (error) => toast(words(error)));
       toast(`The voice of ${who.name} is remembered.`, { label: "Undo", act: () => void undo() });
     } catch (error) {
-      toast(`The voice was not saved. ${words(error)}`);
+      const choices = [
+        { label: "Replace", act: () => void this.remember(label, "replace") },
+        { label: "Add anyway", act: () => void this.remember(label, "add") },
+      ];
+      const differs = error instanceof ApiError && error.code === "voice-differs";
+      toast(`The voice was not saved. ${words(error)}`, differs ? choices : undefined);
     }
+    return undefined;
   }
 }
