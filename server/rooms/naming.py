@@ -31,8 +31,6 @@ class StreamSpeakers:
         self._names = SpeakerNames(known)
         self._voices = {voice.id: voice for voice in voices}
         self._book = VoiceBook(_enrolled(voices))
-        self._declined: set[str] = set()
-        """Labels whose name a person took away: no voice gives them another."""
 
     @property
     def names(self) -> list[SpeakerName]:
@@ -54,13 +52,13 @@ class StreamSpeakers:
         """What they sound like so far: whoever has a known voice is called what that is called."""
         before = self._names.all()
         free = {entry.label: entry for entry in before if entry.merged_into is None and entry.source != "person"}
-        asked = {label: prints.centroids[label] for label in free.keys() & prints.centroids.keys() - self._declined}
+        asked = {label: prints.centroids[label] for label in free.keys() & prints.centroids.keys()}
         thresholds = thresholds_of(prints.model)
         limits = VoiceLimits(thresholds.voice, thresholds.margin)
         named = {label: entry.voice for label, entry in free.items() if entry.voice is not None}
         for label, voice in self._book.look(prints.model, asked, prints.seconds, limits, named).items():
             if voice is None:
-                self._names.forget(label)
+                self._names.unrecognise(label)
             else:
                 self._names.recognise(label, self._voices[voice].name, voice)
         return self._names.all() != before
@@ -75,7 +73,7 @@ class StreamSpeakers:
         before = self._names.all()
         match command:
             case SpeakerRename(label, None):
-                self._declined.add(self._names.forget(label).label)
+                self._names.forget(label)
             case SpeakerRename(label, str(name)):
                 self._names.rename(label, name)
             case SpeakerMerge(label, into):

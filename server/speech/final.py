@@ -164,9 +164,9 @@ def _speakers(captions: Sequence[Caption], turns: Sequence[SpeakerTurn], live: A
     heirs = _heirs(gone, heard, turns, live.captions)
     for label, heir in heirs.items():
         lost, kept = names[label], names.get(heir, SpeakerName(heir))
-        if lost.source == "person" and kept.source == "person":
+        if lost.source == "person" and kept.source == "person" and lost.name is not None and kept.name is not None:
             continue
-        if lost.name is not None and (kept.name is None or lost.source == "person"):
+        if lost.name is not None and (lost.source == "person" or (kept.name is None and kept.source is None)):
             names[heir] = replace(kept, name=lost.name, source=lost.source, voice=lost.voice)
         names[label] = replace(lost, merged_into=heir)
     first = {speaker: caption.start for caption in reversed(captions) for speaker in caption.speakers}

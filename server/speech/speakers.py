@@ -16,7 +16,8 @@ LONGEST_NAME = 80
 class SpeakerName:
     """`label` is the diarization's; `name` None: nobody knows, the page says “Speaker 2”.
 
-    `source` is "person" or "voice". `merged_into` names the label that this one turned out to be. `voice` is the id of
+    `source` is "person" or "voice"; of a speaker whose name a person took away it is "person" without a name: no voice
+    gives another. `merged_into` names the label that this one turned out to be. `voice` is the id of
     the known voice that it was recognised by, or saved as.
     """
 
@@ -93,7 +94,11 @@ class SpeakerNames:
         return bool(linked)
 
     def forget(self, label: str) -> SpeakerName:
-        """Take the name away, a person's too (undo, or the voice was deleted)."""
+        """A person takes the name away: whoever it is, no voice names them."""
+        return self._set(SpeakerName(self.resolve(label).label, source="person"))
+
+    def unrecognise(self, label: str) -> SpeakerName:
+        """A known voice turned out not to be theirs."""
         return self._set(SpeakerName(self.resolve(label).label))
 
     def merge(self, label: str, into: str) -> SpeakerName:

@@ -7,15 +7,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from server.clock import SAMPLE_RATE
-from server.inference.caption_lane import LaneMemory, TurnRevision
+from server.inference.caption_lane import LaneMemory, TurnRevision, VoicePrints
 from server.rooms import saved
 from server.rooms.caption_saved import TOLD_SINCE
 from server.rooms.captioning import SAVE_AFTER
-from server.rooms.messages import CaptionEdit, CaptionTold, CaptionWishes, SpeakerMerge, SpeakerRename
+from server.rooms.messages import CaptionEdit, CaptionTold, CaptionWishes, KnownVoice, SpeakerMerge, SpeakerRename
 from server.speech.processor import SpeakerTurn
+from server.speech.voices import LOOKS
 from tests.rooms.hearing import Hearing, Line, ScriptedCaptions, finals, log_lines, texts, told, voice
 from tests.rooms.runs import Runs, end, settled
 
@@ -192,3 +194,25 @@ async def test_a_stream_of_a_server_that_knew_no_captions_goes_on(runs: Hearings
     await runs.again(1)
     assert runs.now.live().captions.state == "ok"
     assert not runs.now.live().captions.off_record
+
+
+async def test_a_name_that_a_person_took_away_no_voice_gives_after_a_restart(runs: Hearings) -> None:
+    """The next run has the owner's voices again, and hears the same speaker."""
+    ann = KnownVoice("ann", "Ann", "m", [1.0, 0.0])
+    prints = VoicePrints("m", {"S1": np.array([1.0, 0.0], np.float32)}, {"S1": 20.0})
+    await runs.now.publish(record=True, voices=[ann])
+    await runs.run(5, voice(BEFORE))
+    for _ in range(LOOKS):
+        runs.lane.say(prints)
+    await runs.run(0.1)
+    assert runs.now.host.caption_snapshot("stream-1").speakers[0].name == "Ann"
+    await runs.now.host.change_captions("stream-1", SpeakerRename("S1", None))
+    await runs.kill()
+    await runs.again(3)
+    await runs.now.publish(voices=[ann])
+    await runs.run(1, voice(AFTER, begun=8))
+    for _ in range(2 * LOOKS):
+        runs.lane.say(prints)
+    await runs.run(0.1)
+    met = runs.now.host.caption_snapshot("stream-1").speakers[0]
+    assert (met.name, met.source, met.voice) == (None, "person", None)

@@ -68,7 +68,7 @@ async def test_a_voice_never_overrides_a_person(studio: Studio, service: Scripte
     await studio.host.change_captions("stream-1", SpeakerRename("S1", "Carol"))
     assert names(await sounds(studio, service, S1=[1.0, 0.0, 0.0]))[0] == ("Carol", "person", None)
     await studio.host.change_captions("stream-1", SpeakerRename("S1", None))
-    assert names(await sounds(studio, service, S1=[1.0, 0.0, 0.0]))[0] == (None, None, None)
+    assert names(await sounds(studio, service, S1=[1.0, 0.0, 0.0]))[0] == (None, "person", None)
 
 
 async def test_a_name_that_a_person_has_given_is_not_given_twice(studio: Studio, service: ScriptedCaptions) -> None:

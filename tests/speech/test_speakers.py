@@ -63,7 +63,11 @@ def test_people_know_better_than_voices(names: SpeakerNames) -> None:
     assert names.recognise("speaker-1", "Ada") is None
     assert names.resolve("speaker-1").name == "Grace"
     names.forget("speaker-1")
-    assert names.recognise("speaker-1", "Ada") is not None
+    assert names.recognise("speaker-1", "Ada") is None
+    assert names.resolve("speaker-1").name is None
+    names.recognise("speaker-2", "Ada")
+    names.unrecognise("speaker-2")
+    assert names.recognise("speaker-2", "Ada") is not None
 
 
 def test_nobody_is_made_up(names: SpeakerNames) -> None:
