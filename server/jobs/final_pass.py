@@ -17,7 +17,6 @@ from server.jobs.hearing import Heard, OpenFile, hear
 from server.jobs.known_voices import named_by_voice
 from server.jobs.runner import Kind, Progress
 from server.recordings.files import RecordingFolders
-from server.speech.captions import Caption
 from server.speech.changes import compare
 from server.speech.final import Account, final_account, final_labels, live_turns, with_corrections
 from server.speech.processor import SpeakerTurn
@@ -100,19 +99,13 @@ class FinalPass:
 
     async def _account(self, stream_id: str, version: CaptionVersion) -> Account:
         """One whole account of a stream."""
-        captions: list[Caption] = []
-        cursor: str | None = None
-        while True:
-            page = await self.store.captions.page(stream_id, version, cursor=cursor)
-            captions += page.items
-            cursor = page.next
-            if cursor is None:
-                break
+        captions = await self.store.captions.all(stream_id, version)
         return Account(tuple(captions), tuple(await self.store.captions.speakers(stream_id, version)))
 
     async def _options(self, stream_id: str, live: Account) -> CaptionOptions:
         """As the publisher wanted it while it was live. People whom somebody has named are different people."""
-        named = {entry.name for entry in live.speakers if entry.source == "person" and entry.merged_into is None}
+        by_people = [entry for entry in live.speakers if entry.source == "person" and entry.merged_into is None]
+        named = {entry.name for entry in by_people if entry.name is not None}
         stream = await self.store.stream(stream_id)
         fewest, most = max(len(named), stream.fewest_speakers or 1), stream.most_speakers
         return CaptionOptions(

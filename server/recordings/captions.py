@@ -26,11 +26,13 @@ from server.rooms.messages import (
     StreamInfo,
     VoicesHeard,
     caption_info,
+    known_speakers,
     speaker_infos,
 )
 from server.speech import webvtt
 from server.speech.captions import SNAPSHOT
 from server.speech.editing import clean_text
+from server.speech.final import Account
 from server.speech.speakers import SpeakerNames
 from server.store.records import CaptionVersion, Page, StoredStream, VoicePrint
 from server.store.store import Store
@@ -105,6 +107,12 @@ class CaptionDesk:
                 webvtt.cue(cue.number, cue.start, cue.end, _named(cue.speakers, names), cue.text) for cue in cues
             )
             after = cues[-1]
+
+    async def account(self, stream_id: str, version: CaptionVersion) -> Account:
+        """The whole of it, to be written in one of the formats of `speech/transcript.py`."""
+        speakers = known_speakers(await self.speakers(stream_id, version))
+        await self._journal.settle()
+        return Account(tuple(await self._store.captions.all(stream_id, version)), tuple(speakers))
 
     async def snapshot(self, stream_id: str) -> CaptionsSnapshot:
         """What whoever comes to the topic is shown first. Raises NotFound where there is no such stream."""

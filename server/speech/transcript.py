@@ -104,10 +104,13 @@ def as_csv(transcript: Transcript) -> str:
 
 
 def as_json(transcript: Transcript) -> str:
-    """One object: `version` (of this form, 1), whatever is told beside it (`file`, `duration`, `language`, `model`,
-    `gaps`), `speakers` (`label`, `name`) and `captions` (`number`, `start`, `end`, `speakers` by label, the main one
-    first, `text`, and `words` with `start`, `end`, `text` and `probability`). Times are seconds. The words' texts keep
-    their own spaces: joined, they are the caption's text unless a person has written that.
+    """One object: `version` (of this form, 1), whatever is told beside it, `speakers` (`label`, `name`) and `captions`
+    (`number`, `start`, `end`, `speakers` by label, the main one first, `text`, and `words` with `start`, `end`, `text`
+    and `probability`). Times are seconds. The words' texts keep their own spaces: joined, they are the caption's text
+    unless a person has written that.
+
+    Beside it stand of a file `file`, `duration`, `language`, `model` and `gaps`, of a stream `title`, `account`,
+    `duration` and `language`.
     """
     names = transcript.names
     said = {label for caption in transcript.shown for label in caption.speakers}
@@ -127,6 +130,14 @@ FORMATS: dict[str, Callable[[Transcript], str]] = {
     "json": as_json,
     "csv": as_csv,
 }
+TYPES = {
+    "txt": "text/plain",
+    "srt": "application/x-subrip",
+    "vtt": webvtt.TYPE,
+    "json": "application/json",
+    "csv": "text/csv",
+}
+"""Media types of the formats."""
 
 
 def _caption(number: int, caption: Caption) -> dict[str, Any]:

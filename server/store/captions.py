@@ -106,6 +106,12 @@ class CaptionTable:
         after = to_number_cursor(rows[limit - 1].number) if len(rows) > limit else None
         return Page([_caption(row) for row in rows[:limit]], total, after)
 
+    async def all(self, stream_id: str, version: CaptionVersion) -> list[Caption]:
+        """One whole account, in the order in which it was said."""
+        query = select(CaptionRow).where(CaptionRow.stream_id == stream_id, CaptionRow.version == version)
+        async with self._database.read() as session:
+            return [_caption(row) for row in await session.scalars(query.order_by(CaptionRow.start, CaptionRow.number))]
+
     async def get(self, stream_id: str, version: CaptionVersion, number: int) -> Caption:
         """Raises NotFound."""
         async with self._database.read() as session:

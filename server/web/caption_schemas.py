@@ -47,7 +47,9 @@ class SpeakerOut(BaseModel):
     label: str
     number: int = Field(description="Order of appearance, from 1 on.")
     name: str | None
-    source: str | None = Field(description="Who gave the name: person or voice.")
+    source: str | None = Field(
+        description="Who gave the name: person or voice; person without a name: it was taken away."
+    )
     merged_into: str | None = Field(description="The label that this one turned out to be.")
     voice: str | None = Field(description="Id of the known voice that it is.")
 
@@ -88,6 +90,13 @@ class CaptionQuery(VersionQuery):
         return self
 
 
+class TranscriptQuery(VersionQuery):
+    format: Literal["txt", "srt", "vtt", "json", "csv"] = Field(
+        "txt", description="`txt`, `srt`, `vtt`, `json` or `csv`, as `clearcast transcribe` writes them."
+    )
+    download: bool = Field(False, description="Send a file name along, so that browsers save it.")
+
+
 class CaptionPatch(Request):
     text: str | None = Field(None, description=f"1 to {LONGEST_TEXT} characters; the words as heard undo an edit.")
     speakers: list[str] | None = Field(None, max_length=MAX_LABELS, description="Labels, the main one first.")
@@ -110,6 +119,11 @@ class SpeakerMergeIn(Request):
 
 class Consent(Request):
     consent: Literal[True] = Field(description="That the person agrees to be known by their voice.")
+    existing: Literal["add", "replace"] | None = Field(
+        None,
+        description="Where the name is known by a voice that sounds otherwise (409 `voice-differs` when left out): "
+        "`add` to it, or `replace` it.",
+    )
 
 
 class VoiceOut(BaseModel):

@@ -85,6 +85,7 @@ async def test_listeners_read_who_says_what_and_see_the_talker_name_them(talking
     await talker.get_by_test_id("speaker-field").press("Enter")
     await turns(listener, lambda found: any(name == "Mira" and number <= newest for name, number in found))
 
+    await is_hidden_and_still_read_after_a_reload(talker, listener, newest)
     switch, banner = talker.get_by_test_id("off-record-switch"), listener.get_by_test_id("off-record")
     await switch.click()
     await banner.wait_for(timeout=LIMIT_S * 1000)
@@ -97,8 +98,48 @@ async def test_listeners_read_who_says_what_and_see_the_talker_name_them(talking
     await talker.get_by_test_id("to-recording").click()
     transcript = talker.get_by_test_id("transcript")
     await transcript.get_by_test_id("speaker").filter(has_text="Mira").first.wait_for(timeout=LIMIT_S * 1000)
+    await is_searched_and_taken_along(talker)
     if FOLDER:
         await album.take(talker, "recording-transcript")
+        await talker.get_by_test_id("downloads").click()
+        await album.take(talker, "recording-downloads")
+        await talker.goto(f"{talking.url}/voices")
+        await album.take(talker, "voices")
+
+
+async def is_hidden_and_still_read_after_a_reload(talker: Page, listener: Page, number: int) -> None:
+    """By whoever has hidden it; the others see nothing of it."""
+    caption = talker.get_by_test_id("captions").locator(f".cap[data-caption='{number}']")
+    said = await caption.inner_text()
+    await caption.focus()
+    await caption.press("Delete")
+    theirs = listener.get_by_test_id("captions").locator(f".cap[data-caption='{number}']")
+    await theirs.wait_for(state="detached", timeout=LIMIT_S * 1000)
+    await talker.reload()
+    await talker.get_by_test_id("resume").click()
+    await talker.locator(f".cap.hid[data-caption='{number}']").filter(has_text=said).wait_for(timeout=LIMIT_S * 1000)
+
+
+async def is_searched_and_taken_along(page: Page) -> None:
+    """The transcript of a recording: a word is found wherever it is, and the text is a file named as the recording."""
+    transcript = page.get_by_test_id("transcript")
+    words = (await transcript.locator(".cap").first.inner_text()).split()
+    word = max((word.strip(".,?!") for word in words), key=len)
+    await page.get_by_test_id("open-search").click()
+    await page.get_by_test_id("search").fill(word.upper())
+    await transcript.locator(".cap.match.here").filter(has_text=word).wait_for()
+    assert (await page.get_by_test_id("search-found").inner_text()).startswith("1 of ")
+    await page.get_by_test_id("search").fill("nobody says this")
+    await page.get_by_test_id("search-found").filter(has_text="Not found").wait_for()
+    await page.get_by_test_id("search").press("Escape")
+    assert await transcript.locator(".cap.match").count() == 0
+    await page.get_by_test_id("downloads").click()
+    async with page.expect_download() as waiting:
+        await page.get_by_test_id("take-srt").click()
+    taken = await waiting.value
+    assert taken.suggested_filename.endswith(".srt")
+    assert "Mira: " in (await taken.path()).read_text()
+    await page.keyboard.press("Escape")
 
 
 async def look(house: House, album: Album, talker: Page, listener: Page) -> None:

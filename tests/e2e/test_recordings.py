@@ -49,6 +49,7 @@ async def test_a_recording_is_heard_searched_and_downloaded_by_its_name(house: H
     await page.wait_for_timeout(300)
     assert await page.evaluate(POSITION) == stood
 
+    await page.get_by_test_id("downloads").click()
     async with page.expect_download() as waiting:
         await page.get_by_test_id("download").click()
     download = await waiting.value

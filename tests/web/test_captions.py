@@ -16,6 +16,7 @@ from server.app import Server
 from server.backplane.hub import QUEUE
 from server.rooms.messages import known_caption, known_speakers
 from server.speech.speakers import SpeakerName
+from server.speech.transcript import TYPES
 from server.store.captions import CaptionBatch
 from server.store.records import CaptionVersion, Recording, StoredStream
 from tests.recordings.saying import ADA, SECOND, caption
@@ -128,6 +129,43 @@ async def test_webvtt_of_a_long_stream_is_whole_and_in_order(server: Server, htt
     assert len(starts) == 4 - 1 + 995 + 1
     assert starts == sorted(starts)
     assert starts[0] == "00:00:00.000"
+
+
+async def test_a_transcript_is_taken_along_in_every_format(server: Server, http: aiohttp.ClientSession) -> None:
+    await server.services.store.change_recording("abc", title="Café: Bienen")
+    texts = {}
+    for form, kind in TYPES.items():
+        async with http.get(f"{PATH}/transcript?format={form}&download=1") as response:
+            assert response.headers["Content-Type"] == f"{kind}; charset=utf-8"
+            assert f"Caf%C3%A9%20Bienen.{form}" in response.headers["Content-Disposition"]
+            texts[form] = await response.text()
+    assert texts["txt"].split("\n\n") == [
+        "Ada: Good morning",
+        "Speaker 2: Is 1 < 2 & <b>3</b> --> 4?",
+        "Ada, Speaker 2: Both of us\n",
+    ]
+    assert "00:00:40,000 --> 00:00:41,416\nAda, Speaker 2: Both of us" in texts["srt"]
+    assert "<v Ada>Good morning</v>" in texts["vtt"]
+    assert texts["csv"].splitlines()[1] == "1,10.0,10.917,Ada,Good morning"
+    told = json.loads(texts["json"])
+    assert [told[key] for key in ("title", "account", "duration", "language")] == ["Café: Bienen", "live", 50.0, "en"]
+    assert [item["text"] for item in told["captions"]] == [item.text for item in SAID if not item.hidden]
+    assert all("Off with it" not in text for text in texts.values())  # hidden, for its owner too
+    async with http.get(f"{PATH}/transcript") as response:
+        assert (await response.text(), "Content-Disposition" in response.headers) == (texts["txt"], False)
+    for wrong in ("format=pdf", "version=last"):
+        async with http.get(f"{PATH}/transcript?{wrong}") as response:
+            await problem(response, 400)
+
+
+async def test_each_account_is_taken_along_by_itself(server: Server, http: aiohttp.ClientSession) -> None:
+    better = [known_caption(caption(1, "Good morning everybody"))]
+    await server.services.store.captions.replace("abc", CaptionVersion.FINAL, better, known_speakers([ADA]))
+    texts = []
+    for query in ("", "&version=final", "&version=live"):
+        async with http.get(f"{PATH}/transcript?format=txt{query}") as response:
+            texts.append((await response.text()).splitlines()[0])
+    assert texts == ["Ada: Good morning everybody", "Ada: Good morning everybody", "Ada: Good morning"]
 
 
 async def test_a_caption_is_corrected_hidden_and_taken_back(http: aiohttp.ClientSession) -> None:
@@ -254,7 +292,7 @@ async def test_the_better_account_is_shown_and_each_is_corrected_by_itself(
 
 async def test_captions_go_where_their_recording_goes(server: Server, http: aiohttp.ClientSession) -> None:
     await ask(http, "DELETE", "/api/v1/recordings/abc", status=204)
-    for path in ("captions", "captions.vtt", "captions/events"):
+    for path in ("captions", "captions.vtt", "transcript", "captions/events"):
         async with http.get(f"{PATH}/{path}") as response:
             assert (await problem(response, 404))["code"] == "unknown-recording"
     async with http.patch(f"{PATH}/captions/1", json={"hidden": True}) as response:

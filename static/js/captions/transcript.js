@@ -7,9 +7,11 @@ import { getCaptions } from "./api.js";
 import { Correcting } from "./correcting.js";
 import { followJob, jobWords } from "./improving.js";
 import { lanes } from "./lanes.js";
+import { Emitter } from "../emitter.js";
 import { RATE } from "./model.js";
 import { Naming } from "./naming.js";
 import { Speakers } from "./speakers.js";
+import { search } from "./search.js";
 import { nameButton, SpeakerCard } from "./speakercard.js";
 import { TurnList } from "./turns.js";
 import { wordNodes } from "./words.js";
@@ -21,13 +23,14 @@ const PAGE = 200;
 /** Whoever scrolls reads; the text does not run away from them. */
 const READING_MS = 5000;
 
-export class Transcript {
+export class Transcript extends Emitter {
   /**
    * @param {string} stream
    * @param {number} duration seconds
    * @param {(seconds: number) => void} seek
    */
   constructor(stream, duration, seek) {
+    super();
     this.stream = stream;
     this.seek = seek;
     this.version = "";
@@ -47,8 +50,9 @@ export class Transcript {
     this.flow = h("div", { class: "tr-flow", tabIndex: 0, role: "region", "aria-label": "Transcript", data: { testid: "transcript" } }, this.list.element);
     this.state = h("p", { class: "sub", role: "status", data: { testid: "transcript-state" } });
     this.choice = this.versions();
+    this.search = search({ all: () => this.ordered, element: (id) => this.list.caption(id), reach: (caption) => this.reach(caption) });
     this.place = h("div", { class: "tr-place" }, this.flow);
-    this.element = h("section", { class: "tr", hidden: true, "aria-label": "Transcript" }, h("header", { class: "sec" }, h("h2", null, "Transcript"), this.choice.element), this.state, this.place);
+    this.element = h("section", { class: "tr", hidden: true, "aria-label": "Transcript" }, h("header", { class: "sec" }, h("h2", null, "Transcript"), h("span", { class: "grow" }), this.choice.element, this.search.opener), this.search.row, this.state, this.place);
     this.lanes = lanes(duration, (place, label) => this.laneCard.open(place, label));
     const naming = new Naming(() => stream, this.speakers, () => this.draw(), () => this.version);
     this.card = new SpeakerCard(this.place, naming);
@@ -76,11 +80,16 @@ export class Transcript {
     else this.mark();
   }
 
+  /** @returns {boolean} whether there are two accounts */
+  get improved() {
+    return this.version === "final" || this.job?.state === "done";
+  }
+
   mark() {
-    const improved = this.version === "final" || this.job?.state === "done";
-    this.choice.element.hidden = !improved;
+    this.choice.element.hidden = !this.improved;
     for (const button of this.choice.buttons) button.setAttribute("aria-pressed", String(button.dataset["testid"] === `version-${this.version}`));
     this.element.hidden = this.captions.size === 0 && !this.state.textContent;
+    this.changed();
   }
 
   /** @param {string} version empty: the better one that there is */
@@ -113,6 +122,7 @@ export class Transcript {
     this.list.show(this.ordered, (labels) => this.speakers.all(labels));
     this.lanes.show(this.ordered.filter((caption) => !caption.hidden), this.speakers);
     this.correcting.rove();
+    this.search.again();
     this.mark();
   }
 
@@ -173,6 +183,13 @@ export class Transcript {
     if (!element || performance.now() - this.scrolledAt < READING_MS) return;
     const [box, line] = [this.flow.getBoundingClientRect(), element.getBoundingClientRect()];
     if (line.top < box.top + 8 || line.bottom > box.bottom - 48) this.flow.scrollTop += line.top - box.top - box.height / 3;
+  }
+
+  /** @param {Caption} caption that is looked for: whoever looks reads */
+  reach({ id }) {
+    const [box, line] = [this.flow.getBoundingClientRect(), this.list.caption(id)?.getBoundingClientRect()];
+    this.scrolledAt = performance.now();
+    if (line) this.flow.scrollTop += line.top - box.top - box.height / 3;
   }
 
   /** @param {Caption | null} caption @param {boolean} now */

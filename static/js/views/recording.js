@@ -1,6 +1,7 @@
 /** One recording: its sound as a picture, its name, its file. */
 
 import { ApiError, getPeaks, getRecording, renameRecording, words } from "../api.js";
+import { downloads } from "../captions/downloads.js";
 import { Transcript } from "../captions/transcript.js";
 import { h, icon, say } from "../dom.js";
 import { editableTitle } from "../editable.js";
@@ -13,8 +14,8 @@ import { playable, remove, stateWords } from "./recordings.js";
 
 /** @typedef {import("../types.js").Recording} Recording */
 
-/** @param {Recording} recording @param {() => void} gone */
-function heading(recording, gone) {
+/** @param {Recording} recording @param {HTMLElement} load @param {() => void} gone */
+function heading(recording, load, gone) {
   const title = editableTitle({
     text: recording.title,
     label: "this recording",
@@ -24,7 +25,6 @@ function heading(recording, gone) {
   });
   const when = h("time", { dateTime: recording.created_at, title: exact(recording.created_at) }, relative(recording.created_at));
   const sub = h("p", { class: "sub" }, h("span", { dir: "auto" }, recording.host), " · ", when, " · ", clock(recording.duration_s), " · ", size(recording.size_bytes));
-  const load = h("a", { class: "btn p-icon", href: recording.download_url, download: "", data: { testid: "download" }, "aria-label": "Download" }, icon("download", 20), h("span", { class: "desk" }, "Download"));
   const del = h("button", { type: "button", class: "btn p-icon", "aria-label": "Delete", data: { testid: "delete" } }, icon("trash", 20), h("span", { class: "desk" }, "Delete"));
   del.addEventListener("click", gone);
   const element = h("header", { class: "rc-head" }, h("div", { class: "txts" }, title.element, sub), h("div", { class: "acts" }, load, del));
@@ -74,12 +74,12 @@ function show(first) {
   const state = h("p", { class: "sub", role: "status", data: { testid: "recording-state" } });
   const place = h("div", { class: "wave-place" });
   const again = () => window.dispatchEvent(new PopStateEvent("popstate"));
-  const head = heading(recording, async () => {
+  const transcript = new Transcript(recording.stream_id, recording.duration_s, (at) => playable(recording) && void player.play(source, at));
+  const head = heading(recording, downloads(recording, transcript), async () => {
     if (await remove(recording, again)) element.replaceChildren(missingView("The recording was deleted", "Undo is below for a few seconds.").element);
   });
   const swap = h("button", { type: "button", class: "btn first", data: { testid: "play-instead" }, on: { click: () => void player.play(source) } }, icon("play", 20), "Play this");
   head.element.querySelector(".acts")?.prepend(swap);
-  const transcript = new Transcript(recording.stream_id, recording.duration_s, (at) => playable(recording) && void player.play(source, at));
   const element = h("div", { class: "col recording" }, head.element, state, h("div", { class: "two" }, h("div", null, place, transcript.lanes.element), transcript.element));
   /** @type {Awaited<ReturnType<typeof loadWave>>} */
   let wave = null;
