@@ -33,8 +33,8 @@ class VoiceTable:
     ) -> Voice:
         """Keep what somebody sounds like, who has consented; a name that is known learns to know the voice better.
 
-        `replace`: what the name was known by is forgotten. All `prints` are of one model; what the voice was known by in
-        another one is forgotten in any case. Raises Conflict when there are too many.
+        `replace`: what the name was known by is forgotten. All `prints` are of one model; what the voice was known by
+        in another one is forgotten in any case. Raises Conflict when there are too many.
         """
         fresh = np.stack([np.asarray(heard.centroid, np.float32) for heard in prints])
         model, seconds = prints[0].model, sum(heard.seconds for heard in prints)

@@ -37,7 +37,7 @@ function ofTranscript(transcript) {
   const buttons = [choose("final", "After the final pass"), choose("live", "As they were live")];
   const choice = h("div", { class: "segments wide", role: "group", "aria-label": "Which captions" }, ...buttons);
   const tiles = h("div", { class: "tiles" });
-  const whole = h("button", { type: "button", class: "btn wide", data: { testid: "copy-transcript" } }, icon("list", 20), "Copy the text");
+  const whole = h("button", { type: "button", class: "btn wide", data: { testid: "copy-transcript" } }, "Copy the text");
   whole.addEventListener("click", async () => {
     try {
       const response = await fetch(address("txt"));
@@ -68,7 +68,7 @@ function ofTranscript(transcript) {
  */
 export function downloads(recording, transcript) {
   const raw = recording.raw_url && `${recording.raw_url}&download=1`;
-  const sound = [tile(recording.download_url, "Opus", size(recording.size_bytes), "download"), raw ? tile(raw, "Opus", "with the noise", "download-raw") : null];
+  const sound = [tile(recording.download_url, "Opus", recording.size_bytes > 0 ? size(recording.size_bytes) : "so far", "download"), raw ? tile(raw, "Opus", "with the noise", "download-raw") : null];
   const audio = h("section", { class: "menu-part", "aria-label": "Audio" }, h("b", null, "Audio"), h("div", { class: "tiles" }, ...sound));
   const opener = h("button", { type: "button", class: "btn p-icon", "aria-label": "Download", data: { testid: "downloads" } }, icon("download", 20), h("span", { class: "desk" }, "Download"));
   const card = menu(opener, "Download", audio, ofTranscript(transcript));

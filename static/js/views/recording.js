@@ -24,7 +24,7 @@ function heading(recording, load, gone) {
     save: (text) => renameRecording(recording.id, text),
   });
   const when = h("time", { dateTime: recording.created_at, title: exact(recording.created_at) }, relative(recording.created_at));
-  const sub = h("p", { class: "sub" }, h("span", { dir: "auto" }, recording.host), " · ", when, " · ", clock(recording.duration_s), " · ", size(recording.size_bytes));
+  const sub = h("p", { class: "sub" }, h("span", { dir: "auto" }, recording.host), " · ", when, " · ", clock(recording.duration_s), recording.size_bytes > 0 ? ` · ${size(recording.size_bytes)}` : "");
   const del = h("button", { type: "button", class: "btn p-icon", "aria-label": "Delete", data: { testid: "delete" } }, icon("trash", 20), h("span", { class: "desk" }, "Delete"));
   del.addEventListener("click", gone);
   const element = h("header", { class: "rc-head" }, h("div", { class: "txts" }, title.element, sub), h("div", { class: "acts" }, load, del));
