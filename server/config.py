@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.errors import SettingsError
+from server.rates import DEFAULTS, Rate, parse_rates
 
 PREFIX = "CLEARCAST_"
 WORDS = {
@@ -98,6 +99,17 @@ class Settings(BaseSettings):
         [],
         description="Host names that the server answers to, separated by commas: on loopback besides localhost; "
         "elsewhere it answers to every name unless some are listed here.",
+    )
+    trusted_proxies: Annotated[list[IPvAnyNetwork], NoDecode] = Field(
+        [],
+        description="Proxies in front of this server: addresses or networks, separated by commas. Only what they say "
+        "of clients' addresses and of TLS is believed (`X-Forwarded-For`, `X-Forwarded-Proto`, `Forwarded`).",
+    )
+    rate_limits: Annotated[dict[Rate, int], NoDecode] = Field(
+        DEFAULTS,
+        description="Requests a minute of one person, key or address where they differ from these: "
+        + ", ".join(f"`{rate}={count}`" for rate, count in DEFAULTS.items())
+        + "; 0 is without limit, `off` none at all.",
     )
     ice_servers: Annotated[list[IceServer], NoDecode] = Field(
         [],
@@ -266,7 +278,7 @@ class Settings(BaseSettings):
         None, description="SQLAlchemy address of the database; SQLite in the data folder when unset."
     )
 
-    @field_validator("cors_origins", "allowed_hosts", mode="before")
+    @field_validator("cors_origins", "allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _origins(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -279,6 +291,11 @@ class Settings(BaseSettings):
             if origin != "*" and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/")):
                 raise ValueError(f"{origin!r} is no site; one looks like https://radio.example")
         return value
+
+    @field_validator("rate_limits", mode="before")
+    @classmethod
+    def _rates(cls, value: Any) -> Any:
+        return parse_rates(value) if isinstance(value, str) else value
 
     @field_validator("ice_servers", mode="before")
     @classmethod

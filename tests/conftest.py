@@ -217,6 +217,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("CLEARCAST_ICE_UDP_PORT", "0")  # tests, and servers beside them, run at the same time
     monkeypatch.setenv("CLEARCAST_ACCOUNTS", "false")  # whoever tests people says so
+    monkeypatch.setenv("CLEARCAST_RATE_LIMITS", "off")  # tests ask as often as they like
     monkeypatch.setenv("CLEARCAST_CAPTIONS", "false")  # a process more, and a download: for those who ask for it
 
 

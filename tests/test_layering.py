@@ -10,7 +10,9 @@ import pytest
 
 from tests.source import Import, Module, modules
 
-FOUNDATION = ["errors", "clock", "config", "metrics", "queues", "masking", "log_limit", "log", "process", "running"]
+FOUNDATION = [
+    *("errors", "clock", "rates", "config", "metrics", "queues", "masking", "log_limit", "log", "process", "running")
+]
 MEDIA_HOST = ["audio", "speech", "inference", "rtc", "rooms"]
 SERVICES = ["store", "backplane", "accounts", "recordings", "jobs", "web"]
 WIRING = ["client", "bench", "doctor", "work", "transcribe", "app", "demo", "cli", "__main__"]

@@ -25,7 +25,7 @@ def table() -> str:
 
 def _default(field: FieldInfo) -> str:
     value: Any = field.default
-    if value is None or value == []:
+    if value is None or value == [] or isinstance(value, dict):
         return ""
     return f"`{json.dumps(value)}`" if isinstance(value, bool | int | float) else f"`{value}`"
 

@@ -54,6 +54,10 @@ def markdown(routes: list[Route]) -> str:
         "The same as OpenAPI: `/api/v1/openapi.json`. Errors are `application/problem+json` (RFC 9457) with a stable",
         "`code`. Lists answer `items`, `total` and `next`; `next` is the `cursor` of the page after it. Times are",
         "ISO 8601 in UTC.",
+        "",
+        "Every answer says how many requests of its class one may send: `X-RateLimit-Limit` a minute,",
+        "`X-RateLimit-Remaining` at once, all again in `X-RateLimit-Reset` seconds. 429 `too-many-requests` has",
+        "a `Retry-After`. What counts as what is said in docs/operations.md.",
     ]
     shown = [route for route in routes if route.documented]
     for tag in dict.fromkeys(route.tag for route in shown):

@@ -13,10 +13,13 @@ import structlog
 from aiohttp import HttpVersion11, web
 
 from server.config import Settings
-from server.errors import ClearcastError, InvalidRequest, NotAllowed
+from server.errors import ClearcastError, InvalidRequest, NotAllowed, NotFound
 from server.log import get_logger
 from server.metrics import REQUESTS
+from server.rates import Rate
 from server.web import pages, problems
+from server.web.address import is_secure
+from server.web.counting import LEFT, enter
 from server.web.identity import is_loopback
 from server.web.services import SERVICES
 
@@ -29,12 +32,13 @@ REQUEST_ID_HEADER = "X-Request-Id"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 CROSS_ORIGIN_PATHS = ("/whip/", "/whep/", "/api/")
 PROGRAM_PATHS = (*CROSS_ORIGIN_PATHS, "/static/", "/health/", "/metrics")
-ALLOW_HEADERS = "Authorization, Clearcast-Resume-Token, Content-Type, If-Match, Last-Event-ID"
-ALLOW_METHODS = "GET, POST, PATCH, DELETE, OPTIONS"
+ALLOW_HEADERS = "Authorization, Clearcast-Link, Clearcast-Resume-Token, Content-Type, If-Match, Last-Event-ID"
+ALLOW_METHODS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 EXPOSE_HEADERS = ", ".join(
     (
         *("Location", "ETag", "Link", "Accept-Patch", "Retry-After", "Content-Disposition", "X-Request-Id"),
-        *("Clearcast-Stream", "Clearcast-Resume-Token"),
+        *("Clearcast-Stream", "Clearcast-Resume-Token", "WWW-Authenticate"),
+        *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
     )
 )
 
@@ -53,11 +57,13 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+STRICT_TRANSPORT_SECURITY = "max-age=31536000"
+"""A year of TLS only, for this name alone (RFC 6797). Browsers ignore it over certificates that nobody vouches for."""
 SECURITY_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), display-capture=()",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), display-capture=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
@@ -69,6 +75,10 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers["Server"] = "Clearcast"
+    if is_secure(request) and not is_loopback(_name_of(_host_header(request) or "")):
+        response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT_SECURITY
+    if LEFT in request:
+        response.headers.update(request[LEFT].headers)
     if REQUEST_ID in request:
         response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
     if request.path.startswith(CROSS_ORIGIN_PATHS):
@@ -113,6 +123,8 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except ClearcastError as error:
+        if isinstance(error, NotFound) and _wants_page(request):
+            return pages.not_found()
         response = problems.from_error(error)
         if response.status >= 500:
             log.warning("request failed", path=request.path, code=error.code, detail=error.message)
@@ -171,7 +183,18 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
     if request.method not in SAFE_METHODS or upgrade:
         check_origin(request, settings)
+    if request.match_info.http_exception is not None:  # no route will count it
+        enter(Rate.PAGE, request)
+        if _is_preflight(request, settings):
+            return web.Response(status=204)
     return await handler(request)
+
+
+def _is_preflight(request: web.Request, settings: Settings) -> bool:
+    """Whether a browser asks on behalf of another site's page that may call this server (Fetch, section 4.8)."""
+    origin = request.headers.get("Origin", "")
+    asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    return asks and request.path.startswith(CROSS_ORIGIN_PATHS) and origin_listed(origin, settings)
 
 
 def check_origin(request: web.Request, settings: Settings) -> None:
@@ -213,10 +236,15 @@ def host_known(host: str, settings: Settings) -> bool:
     local = is_loopback(settings.host)
     if not local and not settings.allowed_hosts:
         return True
-    name = host.rsplit("]", 1)[0].lstrip("[") if host.startswith("[") else host.rsplit(":", 1)[0]
+    name = _name_of(host)
     if is_loopback(name) or name.lower() in {allowed.lower() for allowed in settings.allowed_hosts}:
         return True
     return not local and _is_address(name)
+
+
+def _name_of(host: str) -> str:
+    """A Host header without its port and brackets."""
+    return host.rsplit("]", 1)[0].lstrip("[") if host.startswith("[") else host.rsplit(":", 1)[0]
 
 
 def _is_address(name: str) -> bool:

@@ -31,7 +31,7 @@ PROBLEM: dict[str, Any] = {
 
 def errors_of(route: Route) -> list[int]:
     """Every status of a problem that a route may answer with."""
-    codes = {421, *route.errors}
+    codes = {421, 429, *route.errors}
     if RULES[route.action] is not Rule.EVERYBODY:
         codes |= {401, 403}
     if route.query is not None or route.accepts is not None:

@@ -76,4 +76,7 @@ def from_error(error: ClearcastError) -> web.Response:
     if status == 503 and retry_after is None:
         retry_after = 5
     members = {"label": error.label} if isinstance(error, SpeakerNameTaken) else {}
-    return problem(status, error.message, error.code, retry_after=retry_after, **members)
+    response = problem(status, error.message, error.code, retry_after=retry_after, **members)
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="clearcast"'  # RFC 9110, section 15.5.2; RFC 6750
+    return response

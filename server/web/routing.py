@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,8 +11,11 @@ from pydantic import BaseModel, ValidationError
 
 from server.accounts import Action, Actor, Resource, Role, admit, authorise, unseen
 from server.errors import InvalidRequest, NotFound, UnsupportedType
+from server.rates import Rate
 from server.store.people_records import Access
+from server.web import counting, parameters
 from server.web.identity import actor_of
+from server.web.json_body import read_json
 from server.web.services import SERVICES, Services
 
 SDP_LIMIT = 64 * 1024
@@ -96,6 +98,22 @@ class Route:
     limit: int | None = None
     """Bytes of the body, where it is less than the setting allows."""
     documented: bool = True
+    rate: Rate | None = None
+    """How often it may be asked for, where that does not follow from what it is."""
+
+    @property
+    def counted_as(self) -> Rate:
+        """The class in which its requests are counted."""
+        if self.rate is not None:
+            return self.rate
+        if self.method in ("GET", "HEAD", "OPTIONS"):
+            return Rate.READ if self.path.startswith("/api/") else Rate.PAGE
+        if self.action is Action.SIGN_IN:
+            return Rate.SIGN_IN
+        if self.accepts is not None and self.accepts.startswith(("image/", "audio/", "video/", "multipart/")):
+            return Rate.UPLOAD
+        offers = self.method == "POST" and self.path.startswith(("/whip/", "/whep/"))
+        return Rate.CONNECT if offers else Rate.WRITE
 
     @property
     def media_type(self) -> str | None:
@@ -131,7 +149,9 @@ class RouteTable:
 async def dispatch(route: Route, request: web.Request) -> web.StreamResponse:
     """Authorise, check, handle, answer: the same for every route."""
     services = request.app[SERVICES]
+    counting.enter(route.counted_as, request)
     call = Call(request, services, await actor_of(request))
+    counting.identified(route.counted_as, request, call.actor)
     admit(call.actor, route.action)
     authorise(call.actor, route.action, await _resource(route, call))
     if route.query is not None:
@@ -148,6 +168,7 @@ async def dispatch(route: Route, request: web.Request) -> web.StreamResponse:
 
 async def _resource(route: Route, call: Call) -> Resource:
     try:
+        parameters.check(route.path, dict(call.request.match_info))
         return await route.resource(call)
     except NotFound:
         if call.actor.role is Role.NOBODY:  # what is not there is answered like what may not be seen
@@ -169,11 +190,7 @@ async def _read(route: Route, call: Call) -> None:
         except UnicodeDecodeError:
             raise InvalidRequest("The body is not UTF-8 text.") from None
         return
-    try:
-        values = json.loads(body)
-    except (ValueError, RecursionError):
-        raise InvalidRequest("The body is not valid JSON.", code="invalid-json") from None
-    call.checked_body = _checked(route.body, values)
+    call.checked_body = _checked(route.body, read_json(body))
 
 
 def _checked(model: type[BaseModel], values: Any) -> BaseModel:

@@ -34,6 +34,7 @@ from server.store.records import Channel
 from server.store.store import Store
 from server.web.allowance import Allowance
 from server.web.body import BodyRoom
+from server.web.limits import Limits
 
 MAX_SOCKETS = 2000
 SOCKETS = Queue(
@@ -144,14 +145,14 @@ class Services:
     """Whether the server goes down: nobody new is let in."""
     session_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     """Signs the addresses of WHIP and WHEP sessions; sessions end with the process, and so does it."""
-    sound_checks: Allowance = field(default_factory=lambda: Allowance(12, 60.0))
-    """Sound checks a minute, by address."""
     chat_allowance: Allowance = field(default_factory=lambda: Allowance(10, 10.0))
     """Messages and reactions in ten seconds, by stream and writer."""
     bodies: BodyRoom = field(default_factory=BodyRoom)
     """What is being uploaded."""
     actor: Actor = field(default_factory=local_actor)
     """Everybody, where there are no accounts."""
+    limits: Limits = field(init=False)
+    """How often everybody may ask for what."""
     channels: dict[str, Channel] = field(default_factory=dict)
     """By id, of every channel that was live since the start."""
 
@@ -159,6 +160,7 @@ class Services:
         self.circles = Circles(self.store.friends.circle)
         SOCKETS.watch(self.sockets)
         READERS.watch(self.readers)
+        self.limits = Limits(self.settings.rate_limits)
         CHANNELS.measure(self, lambda services: len(services.channels))
 
     @property

@@ -206,8 +206,8 @@ NONSENSE: list[tuple[str, dict[str, Any], int, str]] = [
     ("1", {"speakers": ["S1"] * 50}, 400, "invalid-request"),
     ("1", {"text": "x", "start": 3}, 400, "invalid-request"),
     ("9", {"text": "x"}, 404, "unknown-caption"),
-    ("-1", {"text": "x"}, 404, "unknown-caption"),
-    ("99999999999999999999", {"text": "x"}, 404, "unknown-caption"),
+    ("-1", {"text": "x"}, 404, "not-found"),
+    ("99999999999999999999", {"text": "x"}, 404, "not-found"),
     ("1?version=final", {"text": "x"}, 404, "unknown-caption"),
     ("1?version=worst", {"text": "x"}, 400, "invalid-request"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,8 @@ import pytest
 from server.app import Server
 from server.audio.wav import read_wav, write_wav
 from server.clock import SAMPLE_RATE
-from server.errors import TooManyRequests
 from server.inference.lane import DenoiserStatus
-from server.web.allowance import ADDRESSES, Allowance
+from server.rates import Rate
 from tests.web.test_routes import problem
 
 WAV = {"Content-Type": "audio/wav"}
@@ -71,26 +71,11 @@ async def test_two_at_once_and_no_denoiser(server: Server, http: aiohttp.ClientS
         assert (await problem(response, 503))["code"] == "denoise-not-ready"
 
 
-async def test_too_many_are_told_when_to_come_back(server: Server, http: aiohttp.ClientSession) -> None:
-    server.services.sound_checks = Allowance(1, 60)
-    async with check(http, sound(0.5)) as response:
-        assert response.status == 200
-    async with check(http, sound(0.5)) as response:
-        assert (await problem(response, 429))["code"] == "too-many-requests"
-        assert 0 < int(response.headers["Retry-After"]) <= 60
-
-
-def test_the_allowance_counts_by_address_and_forgets() -> None:
-    now = 0.0
-    allowance = Allowance(2, 10.0, lambda: now)
-    for _ in range(2):
-        allowance.take("a")
-    allowance.take("b")
-    with pytest.raises(TooManyRequests) as caught:
-        allowance.take("a")
-    assert caught.value.retry_after == 10
-    now = 10.1
-    allowance.take("a")
-    for number in range(2 * ADDRESSES):
-        allowance.take(str(number))
-    assert len(allowance._asked) == ADDRESSES
+async def test_too_many_are_told_when_to_come_back(start: Callable[..., Any]) -> None:
+    server = await start(rate_limits={Rate.EXPENSIVE: 1})
+    async with aiohttp.ClientSession(server.url) as http:
+        async with check(http, sound(0.5)) as response:
+            assert response.status == 200
+        async with check(http, sound(0.5)) as response:
+            assert (await problem(response, 429))["code"] == "too-many-requests"
+            assert 0 < int(response.headers["Retry-After"]) <= 60

@@ -16,7 +16,8 @@ from server.backplane import Envelope, Position, Subscriber
 from server.errors import Unavailable
 from server.log import get_logger
 from server.web.handlers import events
-from server.web.handlers.captions import BASE, load
+from server.web.handlers.captions import BASE
+from server.web.handlers.streams import load
 from server.web.routing import Call, RouteTable
 from server.web.services import MAX_READERS, READERS, EventReader, Services
 

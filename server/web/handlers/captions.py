@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from server.accounts import Action, Resource
+from server.accounts import Action
 from server.clock import SAMPLE_RATE
 from server.errors import NotFound
 from server.recordings.naming import content_disposition, download_name
@@ -36,20 +36,12 @@ def wanted_version(call: Call) -> CaptionVersion | None:
     return call.query(schemas.VersionQuery).version
 
 
-async def load(call: Call) -> Resource:
-    """The stream that the address names, and the caption's number if there is one. Raises NotFound."""
-    number = call.request.match_info.get("number")
-    if number is not None and not (number.isascii() and number.isdecimal() and len(number) <= 9):
-        raise NotFound("There is no such caption, or it is still being said.", code="unknown-caption")
-    return await load_stream(call)
-
-
 @table.route(
     "GET",
     f"{BASE}/captions",
     Action.READ_CAPTIONS,
     "Final captions of a stream, and its speakers",
-    resource=load,
+    resource=load_stream,
     query=schemas.CaptionQuery,
     answer=schemas.CaptionList,
 )
@@ -73,7 +65,7 @@ async def list_captions(call: Call) -> schemas.CaptionList:
     f"{BASE}/captions.vtt",
     Action.READ_CAPTIONS,
     "Final captions of a stream as WebVTT, so far where it is live",
-    resource=load,
+    resource=load_stream,
     query=schemas.VersionQuery,
     produces=webvtt.TYPE,
 )
@@ -99,7 +91,7 @@ async def read_webvtt(call: Call) -> web.StreamResponse:
     f"{BASE}/transcript",
     Action.READ_CAPTIONS,
     "Everything that was said, as a file to take along",
-    resource=load,
+    resource=load_stream,
     query=schemas.TranscriptQuery,
     produces="*/*",
 )
@@ -142,7 +134,7 @@ def _length_and_language(stream: StreamInfo | StoredStream) -> dict[str, Any]:
     f"{BASE}/captions/{{number}}",
     Action.CHANGE_CAPTIONS,
     "Correct or hide a final caption",
-    resource=load,
+    resource=load_stream,
     query=schemas.VersionQuery,
     body=schemas.CaptionPatch,
     answer=schemas.CaptionOut,
@@ -166,7 +158,7 @@ async def change_caption(call: Call) -> schemas.CaptionOut:
     f"{BASE}/speakers/{{label}}",
     Action.CHANGE_CAPTIONS,
     "Say who a speaker is, in past captions too",
-    resource=load,
+    resource=load_stream,
     query=schemas.VersionQuery,
     body=schemas.SpeakerPatch,
     answer=schemas.SpeakerList,
@@ -183,7 +175,7 @@ async def rename_speaker(call: Call) -> schemas.SpeakerList:
     f"{BASE}/speakers/{{label}}/name",
     Action.CHANGE_CAPTIONS,
     "Take a speaker's name away",
-    resource=load,
+    resource=load_stream,
     query=schemas.VersionQuery,
     answer=schemas.SpeakerList,
     errors=(409,),
@@ -198,7 +190,7 @@ async def forget_name(call: Call) -> schemas.SpeakerList:
     f"{BASE}/speakers/{{label}}/merge",
     Action.CHANGE_CAPTIONS,
     "Say that two speakers are one person",
-    resource=load,
+    resource=load_stream,
     query=schemas.VersionQuery,
     body=schemas.SpeakerMergeIn,
     answer=schemas.SpeakerList,
@@ -215,7 +207,7 @@ async def merge_speakers(call: Call) -> schemas.SpeakerList:
     f"{BASE}/speakers/{{label}}/unmerge",
     Action.CHANGE_CAPTIONS,
     "Take that back",
-    resource=load,
+    resource=load_stream,
     query=schemas.VersionQuery,
     answer=schemas.SpeakerList,
     errors=(409,),

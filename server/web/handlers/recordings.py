@@ -9,6 +9,7 @@ from aiohttp import web
 
 from server.accounts import Action, Resource
 from server.errors import NotFound
+from server.rates import Rate
 from server.recordings.naming import content_disposition, download_name
 from server.store.records import Recording
 from server.web import schemas, views
@@ -112,6 +113,7 @@ async def restore_recording(call: Call) -> schemas.RecordingOut:
     query=schemas.AudioQuery,
     produces="audio/ogg",
     errors=(416,),
+    rate=Rate.MEDIA,
 )
 async def read_audio(call: Call) -> web.StreamResponse:
     recording: Recording = call.subject
@@ -148,6 +150,7 @@ async def _check_range(request: web.Request, path: Path) -> None:
     resource=load,
     answer=schemas.PeaksOut,
     errors=(409,),
+    rate=Rate.MEDIA,
 )
 async def read_peaks(call: Call) -> schemas.PeaksOut:
     drawn = await call.services.library.peaks(call.subject)

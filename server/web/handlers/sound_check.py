@@ -11,6 +11,7 @@ from server.accounts import Action
 from server.audio.wav import HEADER_BYTES, read_wav, write_wav
 from server.clock import SAMPLE_RATE
 from server.errors import InvalidRequest, TooLarge
+from server.rates import Rate
 from server.web.routing import Call, RouteTable
 
 LONGEST_S = 6
@@ -28,6 +29,7 @@ table = RouteTable("studio")
     accepts="audio/wav",
     produces="audio/wav",
     limit=LIMIT,
+    rate=Rate.EXPENSIVE,
     errors=(429, 503),
 )
 async def sound_check(call: Call) -> web.Response:
@@ -38,6 +40,5 @@ async def sound_check(call: Call) -> web.Response:
         raise InvalidRequest("That is too short to hear anything in it.", code="too-short")
     if not np.any(samples):
         raise InvalidRequest("That is silence: nothing came from the microphone.", code="silence")
-    call.services.sound_checks.take(call.request.remote or "")
     clean = await call.services.sound_check.clean(samples)
     return web.Response(body=await asyncio.to_thread(write_wav, clean), content_type="audio/wav")

@@ -7,7 +7,7 @@ from server.store.records import Voice
 from server.web import caption_schemas as schemas
 from server.web import caption_views as views
 from server.web.handlers.captions import BASE, owner_of, wanted_version
-from server.web.handlers.captions import load as load_captions
+from server.web.handlers.streams import load as load_stream
 from server.web.routing import Call, RouteTable
 from server.web.schemas import PageQuery
 
@@ -26,7 +26,7 @@ async def load(call: Call) -> Resource:
     f"{BASE}/speakers/{{label}}/voice",
     Action.SAVE_VOICE,
     "Know this speaker by voice from now on, with consent",
-    resource=load_captions,
+    resource=load_stream,
     query=schemas.VersionQuery,
     body=schemas.Consent,
     answer=schemas.VoiceOut,
