@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hmac
 
+from server.accounts.credentials import Credential, fingerprint
 from server.accounts.gate import LOCAL_ID
-from server.accounts.secrets import FIRST, digest, new_secret
 from server.store.store import Store
 
 
@@ -15,7 +15,7 @@ class FirstAccount:
     def __init__(self, store: Store, wanted: bool) -> None:
         self._store = store
         self._wanted = wanted
-        self._secret = new_secret(FIRST)
+        self._secret = Credential.FIRST.new()
 
     async def start(self) -> None:
         """What belonged to the one local user is an administrator's, once there is one."""
@@ -28,7 +28,7 @@ class FirstAccount:
         return self._wanted
 
     def fits(self, token: str) -> bool:
-        return hmac.compare_digest(digest(token), digest(self._secret))
+        return hmac.compare_digest(fingerprint(token), fingerprint(self._secret))
 
     async def link(self) -> str | None:
         """The part of the address after the host that makes the first account; None where there is one."""

@@ -8,7 +8,9 @@ from datetime import timedelta
 from server.accounts.audit import AuditBook
 from server.accounts.endings import Endings
 from server.accounts.first import FirstAccount
+from server.accounts.invitations import REMEMBERED, Invitations
 from server.accounts.passwords import Passwords
+from server.accounts.profiles import Profiles
 from server.accounts.sessions import Sessions
 from server.accounts.users import People
 from server.clock import Clock
@@ -26,6 +28,8 @@ class Accounts:
     endings: Endings
     first: FirstAccount
     passwords: Passwords
+    profiles: Profiles
+    invitations: Invitations
 
     async def close(self) -> None:
         """Write down what waits."""
@@ -45,10 +49,13 @@ async def open_accounts(settings: Settings, store: Store, clock: Clock, password
     )
     audit = AuditBook(store, clock, settings.audit_days)
     first = FirstAccount(store, settings.accounts)
-    people = People(settings, store, clock, passwords, sessions, audit, first)
+    people = People(settings, store, clock, passwords, sessions, audit, first=first, endings=endings)
+    profiles = Profiles(store, clock, people, passwords, sessions, audit)
+    invitations = Invitations(settings, store, clock, audit)
     if settings.accounts:
         await passwords.warm_up()
         await first.start()
         await sessions.purge()
+        await store.invitations.purge(clock.wall() - REMEMBERED)
     audit.start()
-    return Accounts(people, sessions, audit, endings, first, passwords)
+    return Accounts(people, sessions, audit, endings, first, passwords, profiles, invitations)

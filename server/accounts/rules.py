@@ -22,7 +22,7 @@ JOINERS = "\u200c\u200d"
 """Persian and Indian words are spelt with them, and families of emoji held together."""
 APART = ("LATIN", "GREEK", "CYRILLIC")
 """Scripts whose letters look alike: a sign-in name keeps to one of them."""
-ROW = ("abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop")
+ROW = ("abcdefghijklmnopqrstuvwxyz", "0123456789", "1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop")
 
 
 def folded(text: str) -> str:
@@ -59,6 +59,16 @@ def display_name(text: str) -> str:
     if not any(unicodedata.category(letter)[0] not in "CZM" for letter in shown):
         raise InvalidRequest("The name that others see has nothing in it that can be seen.", code="invalid-name")
     return shown
+
+
+def text_of_lines(text: str, most: int) -> str:
+    """A text that somebody writes, of several lines maybe. Raises InvalidRequest."""
+    plain = text.replace("\r\n", "\n").strip()
+    if len(plain) > most:
+        raise InvalidRequest(f"That is longer than {most:,} characters.")
+    if not _sound(plain.replace("\n", " ").replace("\t", " "), most):
+        raise InvalidRequest("The text must not contain control characters.")
+    return plain
 
 
 def email_address(text: str) -> str:
@@ -120,6 +130,6 @@ def _shown(letter: str) -> bool:
     return letter in JOINERS or unicodedata.category(letter) not in ("Cf", "Co", "Cn")
 
 
-def _sound(text: str) -> bool:
-    """Whether a text has no control characters and no halves of characters."""
-    return not any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text[:1000])
+def _sound(text: str, most: int = 1_000) -> bool:
+    """Whether a text has no control characters and no halves of characters, as far as it is looked at."""
+    return not any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text[:most])

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from server.accounts.credentials import Credential, fingerprint
 from server.accounts.endings import Endings
 from server.accounts.gate import Actor, Role
-from server.accounts.secrets import LONGEST, SESSION, digest, new_secret
 from server.clock import Clock
 from server.errors import NotFound, Unavailable
 from server.queues import Policy, Queue
@@ -90,10 +90,10 @@ class Sessions:
 
     async def start(self, user: User, caller: Caller) -> str:
         """Begin a session and return its token; the one that the request carried ends, whosever it was."""
-        now, token = self._clock.wall(), new_secret(SESSION)
+        now, token = self._clock.wall(), Credential.SESSION.new()
         agent, address = caller.agent[:200], caller.address[:64]
         session = Session(new_id(), user.id, now, now, now + min(self._idle, self.longest), agent, address)
-        for gone in await self._store.sessions.add(session, digest(token), MOST):
+        for gone in await self._store.sessions.add(session, fingerprint(token), MOST):
             self._endings.tell(user.id, gone)
         await self.leave(caller.token)
         return token
@@ -147,9 +147,9 @@ class Sessions:
                 known.user = user
 
     async def _find(self, token: str) -> _Known | None:
-        if not token.startswith(SESSION) or len(token) > LONGEST:
+        if not Credential.SESSION.begins(token):
             return None
-        key, now = digest(token), self._monotonic()
+        key, now = fingerprint(token), self._monotonic()
         known = self._known.get(key)
         if known is not None and now < known.until:
             self._known.move_to_end(key)

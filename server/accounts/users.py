@@ -8,10 +8,11 @@ from typing import NoReturn
 
 from server.accounts import rules
 from server.accounts.audit import AuditBook
+from server.accounts.credentials import fingerprint
+from server.accounts.endings import Endings
 from server.accounts.first import FirstAccount
 from server.accounts.gate import LOCAL_ID, NOBODY, Actor
 from server.accounts.passwords import Passwords
-from server.accounts.secrets import digest
 from server.accounts.sessions import Caller, Sessions, actor_for
 from server.accounts.throttle import Throttle
 from server.clock import Clock
@@ -21,6 +22,7 @@ from server.store.ids import new_id, slugify
 from server.store.people_records import User
 from server.store.records import Channel
 from server.store.store import Store
+from server.store.users import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,9 @@ class People:
         passwords: Passwords,
         sessions: Sessions,
         audit: AuditBook,
+        *,
         first: FirstAccount,
+        endings: Endings,
         throttle: Throttle | None = None,
     ) -> None:
         self._registration = settings.registration
@@ -62,6 +66,7 @@ class People:
         self._sessions = sessions
         self._audit = audit
         self._first = first
+        self._endings = endings
         self._throttle = throttle or Throttle()
 
     # Coming in
@@ -82,7 +87,7 @@ class People:
             raise NotAllowed("Nobody new is let in here.", code="registration-closed")
         try:
             user, password = await self.prepared(wanted)
-            used = digest(invitation) if invitation is not None else None
+            used = fingerprint(invitation) if invitation is not None else None
             channel = self.channel_for(user)
             await self._store.users.add(user, password, channel, invitation=used, now=self._clock.wall())
         except ClearcastError as error:
@@ -131,11 +136,47 @@ class People:
             await self._store.users.change_password(user.id, found.password, await self._passwords.hash(plain))
         return user
 
+    async def confirm(self, actor: Actor, password: str, caller: Caller) -> Credentials:
+        """That whoever acts knows the password too. Raises NotAllowed "wrong-password", TooManyRequests."""
+        found = await self._store.users.credentials(user_id=actor.id)
+        name = found.user.name if found is not None else ""
+        self._throttle.take(name, caller.address)
+        plain = rules.normal_password(password)
+        if not await self._passwords.verify(found.password if found is not None else None, plain) or found is None:
+            self._audit.put(actor, "confirm", "user", actor.id, caller.address, "wrong-password")
+            raise NotAllowed("That is not your password.", code="wrong-password")
+        self._throttle.succeeded(name, caller.address)
+        return found
+
+    async def extend(self, actor: Actor, password: str, caller: Caller) -> SignedIn:
+        """Stay signed in for as long as on the first day: another session in place of this one."""
+        found = await self.confirm(actor, password, caller)
+        return await self._welcome(found.user, caller, "extend-session")
+
+    async def end_others(self, actor: Actor, caller: Caller) -> None:
+        """Sign somebody out everywhere but where they ask from, programs too; keys stay."""
+        await self._sessions.end_all(actor.id, but=actor.credential)
+        await self._programs_out(actor.id)
+        self._audit.put(actor, "end-other-sessions", "user", actor.id, caller.address)
+
     async def sign_out(self, caller: Caller) -> None:
         """End the session that the request carries, if any."""
         actor = await self._sessions.leave(caller.token)
         if actor is not None:
             self._audit.put(actor, "sign-out", "session", actor.credential, caller.address)
+
+    async def shut_out(self, user: User) -> None:
+        """End all that somebody has signed in with; keys for programs stay."""
+        await self._sessions.end_all(user.id)
+        await self._programs_out(user.id)
+        self._endings.tell(user.id)
+
+    async def _programs_out(self, user_id: str) -> None:
+        now = self._clock.wall()
+        families = {token.family for token in await self._store.keys.families(user_id, now)}
+        await self._store.keys.revoke_families(user_id, now)
+        for family in families:
+            self._endings.tell(user_id, family)
 
     def _refused(self, user: User | None, name: str, caller: Caller) -> NoReturn:
         subject = user.id if user is not None else ""

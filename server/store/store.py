@@ -16,6 +16,7 @@ from server.store.chat import ChatTable
 from server.store.database import Database
 from server.store.friends import FriendTable
 from server.store.groups import GroupTable
+from server.store.invitations import InvitationTable
 from server.store.jobs import JobTable
 from server.store.keys import KeyTable
 from server.store.paging import MAX_PAGE, count, from_cursor, to_cursor
@@ -41,6 +42,7 @@ class Store:
         self.groups = GroupTable(self._database)
         self.chat = ChatTable(self._database)
         self.users = UserTable(self._database)
+        self.invitations = InvitationTable(self._database)
         self.sessions = SessionTable(self._database)
         self.audit = AuditTable(self._database)
 

@@ -99,12 +99,19 @@ class UserTable:
         return Credentials(user_of(row), row.password) if row is not None else None
 
     async def change(self, user_id: str, **values: Any) -> User:
-        """Set columns of one user and return them. Raises NotFound, Conflict where an e-mail address is taken."""
+        """Set columns of one user and return them; their channels go by another display name as well.
+
+        Raises NotFound, Conflict where an e-mail address is taken.
+        """
         async with self._database.write() as session:
             if values.get("email") is not None:
                 taken = select(UserRow.id).where(UserRow.email == values["email"], UserRow.id != user_id)
                 if await session.scalar(taken) is not None:
                     raise _taken()
+            row = await session.get(UserRow, user_id)
+            if row is not None and "display_name" in values:
+                named = update(ChannelRow).where(ChannelRow.owner == user_id, ChannelRow.host == row.display_name)
+                await session.execute(named.values(host=values["display_name"]))
             await session.execute(update(UserRow).where(UserRow.id == user_id).values(**values))
         return await self.get(user_id)
 

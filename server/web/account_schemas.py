@@ -45,6 +45,75 @@ class Me(BaseModel):
     role: str = Field(description="local, member or administrator.")
 
 
+class ProfilePatch(Request):
+    display_name: Line | None = Field(None, description="What others see, 1 to 80 characters.")
+    bio: Annotated[str, StringConstraints(max_length=4000)] | None = Field(None, description="At most 1,000.")
+    preferences: Preferences | None = Field(None, description="Those that are left out stay as they are.")
+
+
+class NewPassword(Request):
+    current: Secret
+    new: Secret = Field(description="8 to 256 characters.")
+
+
+class NewEmail(Request):
+    password: Secret
+    email: Line | None = Field(description="null for none.")
+
+
+class Confirmation(Request):
+    password: Secret
+
+
+class SessionOut(BaseModel):
+    """A browser that is signed in."""
+
+    id: str
+    agent: str = Field(description="What the browser says of itself.")
+    address: str
+    created_at: Moment
+    seen_at: Moment
+    expires_at: Moment
+    current: bool = Field(description="Whether it is the one that asks.")
+
+
+class SessionList(BaseModel):
+    items: list[SessionOut]
+    total: int
+    next: str | None = None
+
+
+class NewInvitation(Request):
+    note: Annotated[str, StringConstraints(max_length=1000)] = Field("", description="Whom it is for; 80 characters.")
+    days: int = Field(7, ge=1, le=30, description="How long it is good.")
+
+
+class InvitationOut(BaseModel):
+    """A link with which one person may register."""
+
+    id: str
+    note: str
+    created_at: Moment
+    expires_at: Moment
+    used_at: Moment | None
+    used_by: str | None = Field(description="Id of whoever came with it.")
+    state: str = Field(description="open, used or expired.")
+
+
+class InvitationMade(InvitationOut):
+    link: str = Field(description="The address after the host. Told once.")
+
+
+class InvitationList(BaseModel):
+    items: list[InvitationOut]
+    total: int
+    next: str | None = None
+
+
+class AvatarQuery(Request):
+    v: int | None = Field(None, description="Changes with the picture.")
+
+
 class AuthOut(BaseModel):
     """What somebody who has not signed in may do about it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -39,7 +40,7 @@ class Call:
     text: str = ""
     """The body of a route that takes text."""
     data: bytes = b""
-    """The body of a route that takes sound."""
+    """The body of a route that takes sound or a picture."""
 
     async def about(self, kind: str, id_: str, owner: str) -> Resource:
         """A channel, stream or recording, and how the actor stands to it."""
@@ -74,7 +75,8 @@ class Route:
     """One way in.
 
     `resource` loads what the action is done to (and leaves it in `call.subject`); `accepts` is the body's content
-    type where there is a body; `answer` the model of the response, None where `produces` is not JSON.
+    type where there is a body, `image/*` for any picture; `answer` the model of the response, None where `produces` is
+    not JSON.
     """
 
     method: str
@@ -178,10 +180,10 @@ async def _resource(route: Route, call: Call) -> Resource:
 
 async def _read(route: Route, call: Call) -> None:
     assert route.accepts is not None
-    if call.request.content_type != route.accepts:
+    if not fnmatch.fnmatchcase(call.request.content_type, route.accepts):
         raise UnsupportedType(f"The body must be {route.accepts}.")
     body = await call.services.bodies.read(call.request, route.limit or call.services.settings.max_body_kb * 1024)
-    if route.accepts.startswith("audio/"):
+    if route.accepts.startswith(("audio/", "image/")):
         call.data = body
         return
     if route.body is None:

@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from server.web import middleware, pages
 from server.web.handlers import (
     about,
+    account,
     auth,
     caption_events,
     captions,
@@ -33,6 +34,7 @@ from server.web.services import SERVICES, Services
 TABLES = (
     about.table,
     auth.table,
+    account.table,
     channels.table,
     streams.table,
     captions.table,

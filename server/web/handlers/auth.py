@@ -43,9 +43,9 @@ async def how(call: Call) -> account_schemas.AuthOut:
 )
 async def register(call: Call) -> web.Response:
     wanted = call.body(account_schemas.Registration)
-    _with_accounts(call)
+    with_accounts(call)
     caller = caller_of(call.request)
-    return await _welcome(call, await call.services.people.register(_new(wanted), caller, wanted.invitation), 201)
+    return await welcome(call, await call.services.people.register(_new(wanted), caller, wanted.invitation), 201)
 
 
 @table.route(
@@ -61,10 +61,10 @@ async def register(call: Call) -> web.Response:
 )
 async def first(call: Call) -> web.Response:
     wanted = call.body(account_schemas.FirstRegistration)
-    _with_accounts(call)
+    with_accounts(call)
     came = await call.services.people.make_first(_new(wanted), caller_of(call.request), wanted.token)
     await call.services.owners_changed()
-    return await _welcome(call, came, 201)
+    return await welcome(call, came, 201)
 
 
 @table.route(
@@ -79,9 +79,9 @@ async def first(call: Call) -> web.Response:
 )
 async def sign_in(call: Call) -> web.Response:
     wanted = call.body(account_schemas.SignIn)
-    _with_accounts(call)
+    with_accounts(call)
     came = await call.services.people.sign_in(wanted.name, wanted.password, caller_of(call.request))
-    return await _welcome(call, came, 200)
+    return await welcome(call, came, 200)
 
 
 @table.route("POST", "/api/v1/auth/sign-out", Action.SIGN_IN, "Sign out", status=204)
@@ -96,12 +96,14 @@ def _new(wanted: account_schemas.NewAccount) -> NewUser:
     return NewUser(wanted.name, wanted.password, wanted.display_name, wanted.email or None)
 
 
-def _with_accounts(call: Call) -> None:
+def with_accounts(call: Call) -> None:
+    """Raises Conflict where the server has no accounts."""
     if not call.services.settings.accounts:
         raise Conflict("This server has no accounts: whoever reaches it is its one user.", code="no-accounts")
 
 
-async def _welcome(call: Call, came: SignedIn, status: int) -> web.Response:
+async def welcome(call: Call, came: SignedIn, status: int) -> web.Response:
+    """Who has come in, with the cookie of the session that has begun."""
     me = await account_views.me(call.services, actor_for(came.user, ""))
     response = web.Response(status=status, body=me.model_dump_json().encode(), content_type="application/json")
     keep_session(response, call.services, came.token)
