@@ -15,7 +15,7 @@ from server.inference.captioning.heard_stream import HeardStream
 from server.inference.captioning.models import Models
 from server.inference.captioning.speaker_stream import SpeakerStream
 from server.speech.heard import Heard
-from server.speech.processor import Request
+from server.speech.processor import Failure, Request
 from server.speech.schedule import Pace
 from server.speech.transcriber import Resume, TranscriberSettings
 
@@ -100,6 +100,13 @@ class Engine:
             )
         self._voice = Desk[Key]("voice", models.voice, self._words_answered, now)
         self._speakers = Desk[Key]("speakers", self._hear_speakers, self._speakers_answered, now, most=MOST_SPEAKERS)
+        # A recording of hours takes seconds to conclude: the models hear live streams meanwhile.
+        self._endings = Desk[Key]("endings", self._conclude, self._concluded, now)
+
+    @property
+    def _desks(self) -> list[Desk[Key]]:
+        every = (self._transcribe, self._voice, self._speakers, self._endings)
+        return [desk for desk in every if desk is not None]
 
     @property
     def hears(self) -> dict[Ear, bool]:
@@ -114,7 +121,7 @@ class Engine:
     @property
     def at_it(self) -> int:
         """How long the slowest model has been at its present batch, samples of the clock."""
-        return max(desk.at_it for desk in (self._transcribe, self._voice, self._speakers) if desk is not None)
+        return max(desk.at_it for desk in self._desks)
 
     @property
     def dropped(self) -> int:
@@ -173,17 +180,15 @@ class Engine:
 
     def leave(self, key: Key) -> None:
         self._streams.pop(key, None)
-        for desk in (self._transcribe, self._voice, self._speakers):
-            if desk is not None:
-                desk.leave(key)
+        for desk in self._desks:
+            desk.leave(key)
 
     def keys(self) -> list[Key]:
         return list(self._streams)
 
     def close(self) -> None:
-        for desk in (self._transcribe, self._voice, self._speakers):
-            if desk is not None:
-                desk.close()
+        for desk in self._desks:
+            desk.close()
 
     # ---- requests and answers
 
@@ -211,7 +216,7 @@ class Engine:
         pushed: list[tuple[Any, Heard | None]] = []
         places: list[int | None] = []
         for request in requests:
-            stream = self._streams.get((int(request.options["line"] or 0), int(request.options["lane"] or 0)))
+            stream = self._streams.get(_sender(request))
             gone = stream is None or stream.speakers is None
             places.append(None if gone else len(pushed))
             if stream is not None and stream.speakers is not None:
@@ -220,6 +225,18 @@ class Engine:
         return [[] if place is None else said[place] for place in places]
 
     def _speakers_answered(self, key: Key, request: Request, value: Any) -> None:
+        stream = self._streams.get(key)
+        if stream is not None and stream.file and request.options["ended"] and not isinstance(value, Failure):
+            self._endings.ask(key, request, None)
+        else:
+            self._concluded(key, request, value)
+
+    def _conclude(self, requests: Sequence[Request]) -> list[Any]:
+        """In a thread of its own, one recording after the other: the queue is as long as there are files."""
+        heard = [self._streams.get(_sender(request)) for request in requests]
+        return [[] if one is None or one.speakers is None else one.speakers.conclude() for one in heard]
+
+    def _concluded(self, key: Key, request: Request, value: Any) -> None:
         stream = self._streams.get(key)
         if stream is not None and stream.speakers is not None:
             stream.speakers.answer(request, value)
@@ -262,6 +279,10 @@ class Engine:
 def _addressed(request: Request, key: Key) -> Request:
     options = {**request.options, "line": key[0], "lane": key[1]}
     return Request(request.id, request.model, request.arrays, request.deadline, request.droppable, options)
+
+
+def _sender(request: Request) -> Key:
+    return int(request.options["line"] or 0), int(request.options["lane"] or 0)
 
 
 def clock(seconds: float) -> int:

@@ -39,6 +39,10 @@ class Diarizer(Protocol):
         """The next audio of several streams, without holes; None where it has ended. What is said of each."""
         ...
 
+    def conclude(self, stream: Any) -> list[Who]:
+        """What is said of a file that was heard to its end: no model is needed, and any thread will do."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:

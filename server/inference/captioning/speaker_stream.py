@@ -96,6 +96,10 @@ class SpeakerStream:
         self._stream_end = end
         return self._stream, None if request.options["ended"] else Heard(start, request.arrays[0])
 
+    def conclude(self) -> list[LaneItem]:
+        """What is said of a file that the models have heard to its end. In any thread."""
+        return list(self._diarizer.conclude(self._stream))
+
     def _hear(self, heard: Heard) -> None:
         if not len(heard.samples):
             return

@@ -65,18 +65,23 @@ class Diarizer:
     def hear(self, pushed: Sequence[tuple[OpenDiarizer | RecordingDiarizer, Heard | None]]) -> list[list[Said]]:
         """The next audio of several streams, None where it has ended; what is said of each, in their order.
 
-        Those that are live are heard together, of recordings each by itself.
+        Those that are live are heard together, of recordings each by itself. Of a recording nothing is said but how far
+        it was heard, until `conclude`.
         """
         live = [(stream, heard) for stream, heard in pushed if isinstance(stream, OpenDiarizer)]
         answers = iter(self._hear_live(live) if live else ())
         return [
             next(answers)
             if isinstance(stream, OpenDiarizer)
-            else stream.flush()
+            else stream.rest()
             if heard is None
             else stream.push(heard)
             for stream, heard in pushed
         ]
+
+    def conclude(self, stream: OpenDiarizer | RecordingDiarizer) -> list[Said]:
+        """Who spoke in a recording that was heard to its end: takes seconds where it is long, and no model."""
+        return stream.conclude() if isinstance(stream, RecordingDiarizer) else []
 
     def _hear_live(self, pushed: Sequence[tuple[OpenDiarizer, Heard | None]]) -> list[list[Said]]:
         said: list[list[Said]] = [[] for _ in pushed]

@@ -80,8 +80,17 @@ class RecordingDiarizer:
 
     def flush(self) -> list[Said]:
         """The recording ends here: who spoke, and what they sound like."""
+        return [*self.rest(), *self.conclude()]
+
+    def rest(self) -> list[Said]:
+        """The recording ends here: the models hear what is left. `conclude` must follow."""
         if len(self._audio) > _LENGTH - _HOP or not self._windows:
             self._hear(np.pad(self._audio, (0, _LENGTH - len(self._audio))))
+        self._audio = self._audio[:0]
+        return []
+
+    def conclude(self) -> list[Said]:
+        """Who spoke, and what they sound like. No model is asked: this may take its time in any thread."""
         sure = [local for local in self._locals if local.alone >= _SURE_S] or self._locals
         if not sure:
             return [Turns((), self._end)]

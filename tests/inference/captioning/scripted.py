@@ -93,6 +93,9 @@ class ScriptedDiarizer:
         self.batches.append(len(pushed))
         return [[] if heard is None else self._said(stream, heard) for stream, heard in pushed]
 
+    def conclude(self, stream: list[int]) -> list[Turns | TurnRevision | VoicePrints]:
+        return []
+
     def _said(self, stream: list[int], heard: Heard) -> list[Turns | TurnRevision | VoicePrints]:
         assert heard.start == stream[0], "audio has a hole"
         stream[0] = heard.end

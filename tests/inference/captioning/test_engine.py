@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -12,10 +13,10 @@ import pytest
 
 from server.audio.frame import AudioFrame, Samples
 from server.clock import SAMPLE_RATE
-from server.inference.caption_lane import CaptionOptions, Ear, Finished, Turns, Urgency
+from server.inference.caption_lane import CaptionOptions, Ear, Finished, TurnRevision, Turns, Urgency
 from server.inference.captioning.engine import Engine, Key, Opening, Told
 from server.inference.captioning.models import Models
-from server.speech.processor import Request, Word
+from server.speech.processor import Request, SpeakerTurn, Word
 from server.speech.transcriber import Gap, Resume, TranscriberSettings
 from tests.inference.captioning.helpers import Said
 from tests.inference.captioning.scripted import ScriptedDiarizer
@@ -184,6 +185,44 @@ async def test_a_diarizer_that_fails_leaves_words_alone_and_begins_again(start: 
     marks = [turns.watermark for turns in said.of(Turns)]
     assert marks == sorted(marks) and marks[-1] == round(LENGTH * S)
     assert len(diarizer.opened) == 2
+
+
+async def test_a_recording_that_takes_long_to_conclude_holds_up_no_live_stream(start: Start) -> None:
+    """The models hear live streams while it is worked out who spoke in a recording of hours."""
+
+    class Pondering(ScriptedDiarizer):
+        asked, may = threading.Event(), threading.Event()
+
+        def conclude(self, stream: list[int]) -> list[Any]:
+            self.asked.set()
+            assert self.may.wait(60)
+            return [TurnRevision(0, stream[0], (SpeakerTurn(0, stream[0], "S9", 1.0),))]
+
+    diarizer = Pondering(["S1", "S2"])
+    running = start(script(ScriptedTalk(LINES)), diarizer)
+    file, live = running.open((1, 1), CaptionOptions(urgency=Urgency.FILE)), running.open((1, 2))
+    try:
+        await running.play(sound(LINES, LENGTH), (1, 1), finish=False)
+        running.engine.finish((1, 1))
+        await until(diarizer.asked.is_set)
+        await running.play(sound(LINES, LENGTH), (1, 2))
+        assert live.finished and live.of(Turns)[-1].watermark == round(LENGTH * S)
+        assert not file.finished and not file.of(TurnRevision)
+    finally:
+        diarizer.may.set()
+    await until(lambda: file.finished)
+    assert [turn.speaker for revision in file.of(TurnRevision) for turn in revision.turns] == ["S9"]
+
+
+async def test_a_recording_whose_speakers_cannot_be_worked_out_keeps_its_words(start: Start) -> None:
+    class Lost(ScriptedDiarizer):
+        def conclude(self, stream: list[int]) -> list[Any]:
+            raise MemoryError("too many embeddings")
+
+    running = start(script(ScriptedTalk(LINES)), Lost(["S1"]))
+    said = running.open((1, 1), CaptionOptions(urgency=Urgency.FILE))
+    await running.play(sound(LINES, LENGTH), (1, 1))
+    assert said.text == TEXT
 
 
 async def test_without_a_recogniser_speakers_are_told_and_without_a_diarizer_words() -> None:
