@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 
 from server import transcribe as transcribing
+from server.audio.frame import Samples
 from server.cli import main
-from server.inference.caption_lane import CaptionLane, CaptionOptions, OnItems
+from server.inference.caption_lane import CaptionLane, CaptionOptions, Ear, OnItems
+from server.inference.denoiser import RNNOISE_NAME
 from server.jobs.hearing import OpenFile
 from tests.jobs.scripted_lane import ScriptedFiles
 from tests.speech.scripted import sound, spoken
@@ -115,16 +117,14 @@ def test_mistakes_in_arguments_are_told(
     assert re.search(word, capsys.readouterr().err)
 
 
-def test_a_worker_that_is_lost_is_waited_for_and_the_file_heard_again(
-    nano: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """No model is needed: the lanes are scripted, and the first one is lost."""
-    lines = spoken("nobody has missed a word of this")
-    samples = sound(lines, 8)
-    with wave.open(str(nano / "a.wav"), "wb") as file:
+def write_talk(path: Path, samples: Samples) -> None:
+    with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 48_000, 0, "NONE", ""))
         file.writeframes((samples * 30_000).astype("<i2").tobytes())
-    lanes = [ScriptedFiles(lines, [], lose_at=3), ScriptedFiles(lines, [])]
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, lanes: list[ScriptedFiles]) -> None:
+    """In place of a worker: lanes that follow a script, one for each time that a file is heard."""
 
     @asynccontextmanager
     async def models(*_: object) -> AsyncIterator[tuple[OpenFile, str]]:
@@ -134,7 +134,31 @@ def test_a_worker_that_is_lost_is_waited_for_and_the_file_heard_again(
         yield open_file, "scripted"
 
     monkeypatch.setattr(transcribing, "_models", models)
+
+
+def test_a_worker_that_is_lost_is_waited_for_and_the_file_heard_again(
+    nano: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No model is needed: the lanes are scripted, and the first one is lost."""
+    lines = spoken("nobody has missed a word of this")
+    write_talk(nano / "a.wav", sound(lines, 8))
+    lanes = [ScriptedFiles(lines, [], lose_at=3), ScriptedFiles(lines, [])]
+    scripted(monkeypatch, lanes)
     monkeypatch.setattr(transcribing, "PAUSE_S", 0.0)
     assert main(["transcribe", str(nano / "a.wav"), "--language", "en", "--no-denoise"]) == 0
     assert capsys.readouterr().out == "nobody has missed a word of this\n"
     assert not lanes
+
+
+def test_words_are_heard_without_the_noise_and_speakers_with_it(nano: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they are live. The denoiser is a real one; what was said stays where it was."""
+    monkeypatch.setenv("CLEARCAST_DENOISE", RNNOISE_NAME)
+    noise = np.random.default_rng(1).normal(0, 0.02, 4 * 48_000).astype(np.float32)
+    write_talk(nano / "a.wav", noise)
+    files = ScriptedFiles([], [])
+    scripted(monkeypatch, [files])
+    assert main(["transcribe", str(nano / "a.wav"), "--language", "en"]) == 0
+    words, speakers = (np.concatenate(files.heard[ear]) for ear in (Ear.WORDS, Ear.SPEAKERS))
+    assert len(words) == len(speakers) == len(noise)
+    assert np.abs(speakers - noise * 30_000 / 32_768).max() < 1e-3
+    assert np.std(words[96_000:]) < 0.2 * np.std(speakers[96_000:])

@@ -106,7 +106,8 @@ class SimulatedStream:
     def who(self, request: Request) -> list[Who]:
         """The diarizer's answer."""
         assert self.speakers is not None and self._diarizer is not None
-        return self._diarizer.hear([self.speakers.prepare(request)])[0]
+        said = self._diarizer.hear([self.speakers.prepare(request)])[0]
+        return [*said, *(self.speakers.conclude() if request.options["ended"] else [])]
 
     def hear(self, now: int) -> list[Request]:
         """Tell what there is to be told at `now` on the stream's timeline; returns what it asks since the last time."""

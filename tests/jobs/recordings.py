@@ -12,9 +12,9 @@ from server.audio.opus import OpusEncoder
 from server.clock import PACKET
 
 
-def write(folder: Path, samples: Samples) -> None:
+def write(folder: Path, samples: Samples, version: str = "clean") -> None:
     """A recording as the recorder leaves it: position equals stream time."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     encoder = OpusEncoder(bitrate=64_000)
     ogg = OggOpusWriter(pre_skip=encoder.lookahead, serial=7)
     data = ogg.header()
@@ -23,4 +23,4 @@ def write(folder: Path, samples: Samples) -> None:
         ogg.packet(encoder.encode(padded[start : start + PACKET]), PACKET)
         if start % (15 * PACKET) == 0:
             data += ogg.page()
-    (folder / "clean.opus").write_bytes(data + ogg.close())
+    (folder / f"{version}.opus").write_bytes(data + ogg.close())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from server.audio.frame import AudioFrame
+from server.audio.frame import AudioFrame, Samples
 from server.clock import SAMPLE_RATE
 from server.inference.caption_lane import (
     CaptionLane,
@@ -40,6 +40,8 @@ class ScriptedFiles:
         self.opened: list[CaptionOptions] = []
         self.most_ahead = 0
         self.talk = ScriptedTalk(lines)
+        self.heard: dict[Ear, list[Samples]] = {ear: [] for ear in Ear}
+        """What each ear of all lanes was given."""
 
     async def __call__(self, options: CaptionOptions, on_items: OnItems, on_lost: Callable[[str], None]) -> CaptionLane:
         self.opened.append(options)
@@ -63,6 +65,7 @@ class _Lane:
         self._finishing = False
 
     def push(self, ear: Ear, frame: AudioFrame) -> None:
+        self._files.heard[ear].append(frame.samples)
         if ear is not Ear.WORDS:
             return
         self._take(self._listening.push(frame))

@@ -73,8 +73,9 @@ class Scene:
         speakers = names or (SpeakerName("S1", "Anna", "person"), SpeakerName("S2"))
         await self.store.captions.save(CaptionBatch({self.stream_id: captions}, {self.stream_id: speakers}))
 
-    async def run(self, files: ScriptedFiles) -> dict[str, Any]:
-        final = FinalPass(self.store, self.files, files, by_order, {Ear.WORDS: "raw", Ear.SPEAKERS: "clean"}, limits)
+    async def run(self, files: ScriptedFiles, words: str = "raw", speakers: str = "clean") -> dict[str, Any]:
+        versions = {Ear.WORDS: words, Ear.SPEAKERS: speakers}
+        final = FinalPass(self.store, self.files, files, by_order, versions, limits)
         return await final.work(self.job, Progress(self.store, self.job.id))
 
     async def final(self) -> list[Caption]:
@@ -167,6 +168,30 @@ async def test_the_recording_is_heard_as_its_publisher_wanted_the_stream(scene: 
     assert (wish.language, wish.vocabulary, wish.translate) == ("en", "Klangfarbe", True)
     assert (wish.min_speakers, wish.max_speakers) == (2, 2)
     assert files.talk.vocabularies and set(files.talk.vocabularies) == {"Klangfarbe"}
+
+
+@pytest.mark.parametrize(
+    ("has_raw", "words", "speakers"),
+    [(True, "clean", "raw"), (True, "raw", "clean"), (True, "raw", "raw"), (False, "raw", "raw")],
+)
+async def test_each_ear_hears_the_version_that_the_settings_name(
+    scene: Scene, has_raw: bool, words: str, speakers: str
+) -> None:
+    """Of a recording without the original, both hear what there is, and both hear the same moments."""
+    folder = scene.files.audio(scene.stream_id).parent
+    if has_raw:
+        noise = np.random.default_rng(1).normal(0, 0.01, round(LENGTH * SAMPLE_RATE)).astype(np.float32)
+        write(folder, sound(LINES, LENGTH) + noise, "raw")
+    await scene.store.change_recording(scene.stream_id, has_raw=has_raw)
+    files = ScriptedFiles(LINES, TURNS)
+    await scene.run(files, words, speakers)
+    heard = {ear: np.concatenate(pieces) for ear, pieces in files.heard.items()}
+    assert len(heard[Ear.WORDS]) == len(heard[Ear.SPEAKERS])
+    pause = slice(round(9.0 * SAMPLE_RATE), round(11.5 * SAMPLE_RATE))
+    noisy = {ear: float(np.sqrt(np.mean(samples[pause] ** 2))) > 0.003 for ear, samples in heard.items()}
+    wanted = {Ear.WORDS: words, Ear.SPEAKERS: speakers}
+    assert noisy == {ear: has_raw and version == "raw" for ear, version in wanted.items()}
+    assert [caption.shown for caption in await scene.final()][-1] == "nobody has heard this live."
 
 
 async def test_named_people_are_that_many_at_least(scene: Scene) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from server.audio.frame import AudioFrame, Samples
 from server.clock import SAMPLE_RATE
 from server.inference.caption_lane import CaptionOptions, LaneItem, Turns, Urgency, VoicePrints
-from server.inference.captioning.models import Diarizer
+from server.inference.captioning.models import Diarizer, Who
 from server.log import get_logger
 from server.speech.heard import RATIO, Ear, Heard
 from server.speech.processor import Failure, Request
@@ -96,9 +96,9 @@ class SpeakerStream:
         self._stream_end = end
         return self._stream, None if request.options["ended"] else Heard(start, request.arrays[0])
 
-    def conclude(self) -> list[LaneItem]:
+    def conclude(self) -> list[Who]:
         """What is said of a file that the models have heard to its end. In any thread."""
-        return list(self._diarizer.conclude(self._stream))
+        return self._diarizer.conclude(self._stream)
 
     def _hear(self, heard: Heard) -> None:
         if not len(heard.samples):
