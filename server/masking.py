@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from server.config import Settings
+from server.config import SECRET, Settings
 
 HIDDEN = "***"
 SHORTEST = 4
@@ -81,6 +81,21 @@ def secret_values(settings: Settings) -> set[str]:
     for server in settings.ice_servers:
         found |= {server.username or "", server.credential or ""}
     return found
+
+
+def settings_shown(settings: Settings) -> dict[str, Any]:
+    """Every setting; of secret ones only whether they are set, and where they lead."""
+    shown: dict[str, Any] = settings.model_dump(mode="json")
+    for name in SECRET & shown.keys():
+        if name == "ice_servers":
+            shown[name] = [
+                {"urls": server.urls, "credential": bool(server.credential)} for server in settings.ice_servers
+            ]
+        elif shown[name]:
+            shown[name] = HIDDEN
+    if settings.database_url:
+        shown["database_url"] = f"{urlsplit(settings.database_url).scheme}://{HIDDEN}"
+    return shown
 
 
 def _in_address(url: str) -> Iterable[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from server.accounts.administration import Administration
 from server.accounts.audit import AuditBook
 from server.accounts.endings import Endings
 from server.accounts.first import FirstAccount
@@ -30,6 +31,7 @@ class Accounts:
     passwords: Passwords
     profiles: Profiles
     invitations: Invitations
+    administration: Administration
 
     async def close(self) -> None:
         """Write down what waits."""
@@ -58,4 +60,5 @@ async def open_accounts(settings: Settings, store: Store, clock: Clock, password
         await sessions.purge()
         await store.invitations.purge(clock.wall() - REMEMBERED)
     audit.start()
-    return Accounts(people, sessions, audit, endings, first, passwords, profiles, invitations)
+    administration = Administration(store, clock, people, passwords, audit, endings)
+    return Accounts(people, sessions, audit, endings, first, passwords, profiles, invitations, administration)

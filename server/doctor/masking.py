@@ -7,10 +7,9 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from server.config import PREFIX, SECRET, Settings
-from server.masking import HIDDEN, SECRET_NAME, Masker, secret_values
+from server.config import PREFIX, Settings
+from server.masking import SECRET_NAME, Masker, secret_values, settings_shown
 
 MOST_BYTES = 16_384
 
@@ -35,17 +34,7 @@ class Mask(Masker):
 
     def settings(self, settings: Settings) -> dict[str, Any]:
         """Every setting; of secret ones only whether they are set, and where they lead."""
-        shown: dict[str, Any] = settings.model_dump(mode="json")
-        for name in SECRET & shown.keys():
-            if name == "ice_servers":
-                shown[name] = [
-                    {"urls": server.urls, "credential": bool(server.credential)} for server in settings.ice_servers
-                ]
-            elif shown[name]:
-                shown[name] = HIDDEN
-        if settings.database_url:
-            shown["database_url"] = f"{urlsplit(settings.database_url).scheme}://{HIDDEN}"
-        masked: dict[str, Any] = self.tree(shown)
+        masked: dict[str, Any] = self.tree(settings_shown(settings))
         return masked
 
     def environment(self, environment: Mapping[str, str] | None = None) -> list[str]:

@@ -55,10 +55,12 @@ class JobTable:
         return await self.get(job_id)
 
     async def page(
-        self, owner: str, *, subject: str | None = None, limit: int = MAX_PAGE, cursor: str | None = None
+        self, owner: str | None, *, subject: str | None = None, limit: int = MAX_PAGE, cursor: str | None = None
     ) -> Page[Job]:
-        """Newest first; of one stream where `subject` names it."""
-        query = select(JobRow).where(JobRow.owner == owner)
+        """Newest first, of everybody where no owner is named; of one stream where `subject` names it."""
+        query = select(JobRow)
+        if owner is not None:
+            query = query.where(JobRow.owner == owner)
         if subject is not None:
             query = query.where(JobRow.subject == subject)
         async with self._database.read() as session:

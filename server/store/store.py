@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, select, tuple_, update
+from sqlalchemy import Select, delete, func, select, tuple_, update
 
 from server.errors import Conflict, NotFound
 from server.store.access import AccessTable, forget_rules, seen
@@ -184,6 +184,19 @@ class Store:
             return [
                 _recording(row) for row in await session.execute(_recordings().where(RecordingRow.state.in_(states)))
             ]
+
+    async def storage(self) -> list[tuple[str, int, int]]:
+        """Of each owner of recordings: id, number and bytes, the largest first; those in the bin count too."""
+        used = func.sum(RecordingRow.size_bytes)
+        query = (
+            select(StreamRow.owner, func.count(), used)
+            .join(StreamRow, RecordingRow.stream_id == StreamRow.id)
+            .group_by(StreamRow.owner)
+            .order_by(used.desc())
+            .limit(MAX_PAGE)
+        )
+        async with self._database.read() as session:
+            return [(owner, number, int(size)) for owner, number, size in await session.execute(query)]
 
     async def deleted_recordings(self, before: datetime) -> list[Recording]:
         """Recordings put into the bin before a moment."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -77,6 +77,12 @@ class UserTable:
             if row is not None:
                 await _hand_over(session, owner, user_of(row))
 
+    async def names(self, user_ids: Sequence[str]) -> dict[str, str]:
+        """What people are called, by id; without those who are not there."""
+        query = select(UserRow.id, UserRow.display_name).where(UserRow.id.in_(user_ids))
+        async with self._database.read() as session:
+            return {row.id: row.display_name for row in await session.execute(query)}
+
     async def count(self) -> int:
         async with self._database.read() as session:
             return await session.scalar(select(func.count()).select_from(UserRow)) or 0
@@ -115,6 +121,19 @@ class UserTable:
             await session.execute(update(UserRow).where(UserRow.id == user_id).values(**values))
         return await self.get(user_id)
 
+    async def change_rights(self, user_id: str, **values: Any) -> User:
+        """Set `administrator` or `disabled_at` of one user and return them.
+
+        Raises NotFound, Conflict "last-administrator" where nobody would be left who may administer.
+        """
+        async with self._database.write() as session:
+            before = _found(await session.get(UserRow, user_id))
+            await session.execute(update(UserRow).where(UserRow.id == user_id).values(**values))
+            left = select(UserRow.id).where(UserRow.administrator, UserRow.disabled_at.is_(None)).limit(1)
+            if before.administrator and await session.scalar(left) is None:
+                raise Conflict("Make somebody else an administrator first.", code="last-administrator")
+        return await self.get(user_id)
+
     async def change_password(self, user_id: str, before: str, password: str) -> bool:
         """Set the hash where it still is `before`; whether it was."""
         changed = update(UserRow).where(UserRow.id == user_id, UserRow.password == before).values(password=password)
@@ -133,9 +152,18 @@ class UserTable:
             row = await session.scalar(query.limit(1))
         return Channel(**_values(row)) if row is not None else None
 
-    async def page(self, *, limit: int = MAX_PAGE, cursor: str | None = None) -> Page[User]:
-        """Everybody, the oldest account first."""
+    async def page(self, *, limit: int = MAX_PAGE, cursor: str | None = None, search: str = "") -> Page[User]:
+        """Everybody, the oldest account first; of whose name or e-mail address `search` is a part."""
         query = select(UserRow)
+        if search:
+            part = search.casefold()
+            query = query.where(
+                or_(
+                    UserRow.name.contains(part, autoescape=True),
+                    UserRow.display_name.icontains(search, autoescape=True),
+                    UserRow.email.contains(part, autoescape=True),
+                )
+            )
         async with self._database.read() as session:
             total = await count(session, query.with_only_columns(UserRow.id))
             if cursor is not None:

@@ -13,6 +13,7 @@ from server.web import middleware, pages
 from server.web.handlers import (
     about,
     account,
+    administration,
     auth,
     caption_events,
     captions,
@@ -33,6 +34,7 @@ from server.web.services import SERVICES, Services
 
 TABLES = (
     about.table,
+    administration.table,
     auth.table,
     account.table,
     channels.table,

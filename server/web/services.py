@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from aiohttp import web
 
+from server.accounts.administration import Administration
 from server.accounts.audit import AuditBook
 from server.accounts.circles import Circles
 from server.accounts.endings import Endings
@@ -141,6 +143,7 @@ class Services:
     """Event sockets that are open."""
     readers: set[EventReader] = field(default_factory=set)
     """Long answers with events that are open."""
+    started_at: datetime = field(init=False)
     closing: bool = False
     """Whether the server goes down: nobody new is let in."""
     session_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
@@ -157,6 +160,7 @@ class Services:
     """By id, of every channel that was live since the start."""
 
     def __post_init__(self) -> None:
+        self.started_at = self.clock.wall()
         self.circles = Circles(self.store.friends.circle)
         SOCKETS.watch(self.sockets)
         READERS.watch(self.readers)
@@ -178,6 +182,10 @@ class Services:
     @property
     def endings(self) -> Endings:
         return self.accounts.endings
+
+    @property
+    def administration(self) -> Administration:
+        return self.accounts.administration
 
     @property
     def first(self) -> FirstAccount:

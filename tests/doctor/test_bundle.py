@@ -13,7 +13,8 @@ from server import cli
 from server.app import Server
 from server.config import load_settings
 from server.doctor.bundle import FOLDER
-from server.doctor.masking import HIDDEN, Mask
+from server.doctor.masking import Mask
+from server.masking import HIDDEN
 from tests.conftest import free_port
 
 SECRETS = {
