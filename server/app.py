@@ -210,6 +210,8 @@ class Server:
         self, services: Services, media: MediaHost, caption_journal: CaptionJournal, final_passes: FinalPasses
     ) -> None:
         """Streams and jobs of an earlier run go on; when the server closes, everybody is told first."""
+        await services.leaving.go_on()
+        self._stack.push_async_callback(services.leaving.close)
         left = await self._recover(services, media, caption_journal)
         self._stack.push_async_callback(announce_closing, services)
         self._stack.callback(media.drain)

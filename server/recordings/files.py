@@ -93,6 +93,12 @@ class RecordingFolders:
         """Remove a binned recording for good."""
         shutil.rmtree(self._binned(recording_id), ignore_errors=True)
 
+    def remove(self, recording_id: str) -> None:
+        """Remove a recording for good, wherever it lies. Raises OSError, and then it can be tried again."""
+        for folder in (self._folder(recording_id), self._binned(recording_id)):
+            if folder.exists():
+                shutil.rmtree(folder)
+
     def _folder(self, recording_id: str) -> Path:
         if not is_id(recording_id):
             raise ValueError(f"not a recording's id: {recording_id!r}")

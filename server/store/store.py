@@ -11,6 +11,7 @@ from sqlalchemy import Select, delete, func, select, tuple_, update
 from server.errors import Conflict, NotFound
 from server.store.access import AccessTable, forget_rules, seen
 from server.store.audit import AuditTable
+from server.store.belongings import BelongingTable
 from server.store.captions import CaptionTable, forget_captions
 from server.store.chat import ChatTable
 from server.store.database import Database
@@ -43,6 +44,7 @@ class Store:
         self.chat = ChatTable(self._database)
         self.users = UserTable(self._database)
         self.invitations = InvitationTable(self._database)
+        self.belongings = BelongingTable(self._database)
         self.sessions = SessionTable(self._database)
         self.audit = AuditTable(self._database)
 

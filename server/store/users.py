@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select, text, tuple_, update
+from sqlalchemy import delete, func, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.errors import Conflict, NotAllowed, NotFound
 from server.store.database import Database
 from server.store.ids import MAX_SLUG, new_id
+from server.store.names import search_words
 from server.store.paging import MAX_PAGE, count, from_cursor, to_cursor
 from server.store.people_records import User
-from server.store.people_schema import InvitationRow, UserRow
+from server.store.people_schema import InvitationRow, UserRow, UserWordRow
 from server.store.records import Channel, Page
 from server.store.schema import ChannelRow, JobRow, StreamRow, VoiceRow
 
@@ -49,6 +50,7 @@ class UserTable:
             await _check_free(session, user)
             session.add(_row(user, password))
             await session.flush()
+            _write_words(session, user)
             if invitation is not None:
                 await _use(session, invitation, user.id, now)
             session.add(ChannelRow(**asdict(channel) | {"slug": await _free_slug(session, channel.slug)}))
@@ -65,6 +67,7 @@ class UserTable:
                 raise Conflict("There is an account already. Sign in, or ask to be let in.", code="first-exists")
             session.add(_row(user, password))
             await session.flush()
+            _write_words(session, user)
             await _hand_over(session, inherit, user)
             if not await count(session, select(ChannelRow.id).where(ChannelRow.owner == user.id)):
                 session.add(ChannelRow(**asdict(channel) | {"slug": await _free_slug(session, channel.slug)}))
@@ -118,6 +121,8 @@ class UserTable:
             if row is not None and "display_name" in values:
                 named = update(ChannelRow).where(ChannelRow.owner == user_id, ChannelRow.host == row.display_name)
                 await session.execute(named.values(host=values["display_name"]))
+                await session.execute(delete(UserWordRow).where(UserWordRow.user_id == user_id))
+                _write_words(session, replace(user_of(row), display_name=values["display_name"]))
             await session.execute(update(UserRow).where(UserRow.id == user_id).values(**values))
         return await self.get(user_id)
 
@@ -172,6 +177,12 @@ class UserTable:
             rows = list(await session.scalars(query))
         after = to_cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
         return Page([user_of(row) for row in rows[:limit]], total, after)
+
+
+def _write_words(session: AsyncSession, user: User) -> None:
+    """What others find somebody by."""
+    words = search_words(user.name, user.display_name)
+    session.add_all(UserWordRow(word=word, user_id=user.id) for word in words)
 
 
 async def _check_free(session: AsyncSession, user: User) -> None:

@@ -8,7 +8,8 @@ from aiohttp import web
 
 from server.accounts import NOBODY, Actor
 from server.accounts.sessions import Caller
-from server.web.services import SERVICES, Services
+from server.web.address import client_address, is_secure
+from server.web.services import SERVICES
 
 COOKIE = "clearcast_session"
 PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
@@ -26,7 +27,7 @@ async def actor_of(request: web.Request) -> Actor:
 def caller_of(request: web.Request) -> Caller:
     """Where `request` comes from, for sessions, the throttle and the audit log."""
     return Caller(
-        address=request.remote or "",
+        address=client_address(request),
         agent=request.headers.get("User-Agent", ""),
         token=session_token(request),
         direct=_direct(request),
@@ -35,29 +36,29 @@ def caller_of(request: web.Request) -> Caller:
 
 def session_token(request: web.Request) -> str:
     """The session's token that the browser sent; empty where none."""
-    return request.cookies.get(cookie_name(request.app[SERVICES]), "")
+    return request.cookies.get(cookie_name(request), "")
 
 
-def cookie_name(services: Services) -> str:
+def cookie_name(request: web.Request) -> str:
     """Behind TLS the prefix keeps other hosts and plain connections from setting it (RFC 6265bis, 4.1.3.2)."""
-    return f"__Host-{COOKIE}" if services.secure else COOKIE
+    return f"__Host-{COOKIE}" if is_secure(request) else COOKIE
 
 
-def keep_session(response: web.Response, services: Services, token: str) -> None:
+def keep_session(response: web.Response, request: web.Request, token: str) -> None:
     """Let the browser keep a session's token, out of reach of scripts and of other sites' requests."""
     response.set_cookie(
-        cookie_name(services),
+        cookie_name(request),
         token,
         path="/",
-        max_age=int(services.sessions.longest.total_seconds()),
+        max_age=int(request.app[SERVICES].sessions.longest.total_seconds()),
         httponly=True,
-        secure=services.secure,
+        secure=is_secure(request),
         samesite="Lax",
     )
 
 
-def drop_session(response: web.Response, services: Services) -> None:
-    response.del_cookie(cookie_name(services), path="/", httponly=True, secure=services.secure, samesite="Lax")
+def drop_session(response: web.Response, request: web.Request) -> None:
+    response.del_cookie(cookie_name(request), path="/", httponly=True, secure=is_secure(request), samesite="Lax")
 
 
 def _direct(request: web.Request) -> bool:

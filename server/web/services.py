@@ -15,6 +15,7 @@ from server.accounts.circles import Circles
 from server.accounts.endings import Endings
 from server.accounts.first import FirstAccount
 from server.accounts.gate import Actor, local_actor
+from server.accounts.home import default_channel
 from server.accounts.opening import Accounts
 from server.accounts.sessions import Sessions
 from server.accounts.users import People
@@ -28,7 +29,9 @@ from server.jobs.service import JobService
 from server.queues import Policy, Queue
 from server.recordings.captions import CaptionDesk
 from server.recordings.chat import Chat
+from server.recordings.export import Exports
 from server.recordings.journal import Journal
+from server.recordings.leaving import Leaving
 from server.recordings.library import Library
 from server.recordings.voices import VoiceBook
 from server.rooms.messages import ListenGrant, PeerAnswer, PublishGrant, StreamChange, StreamInfo
@@ -137,6 +140,8 @@ class Services:
     accounts: Accounts
     default_channel: Channel
     circles: Circles = field(init=False)
+    leaving: Leaving = field(init=False)
+    exports: Exports = field(init=False)
     secure: bool = False
     """Whether the server itself speaks TLS."""
     sockets: set[web.WebSocketResponse] = field(default_factory=set)
@@ -161,6 +166,8 @@ class Services:
 
     def __post_init__(self) -> None:
         self.started_at = self.clock.wall()
+        self.leaving = Leaving(self.store, self.library.files, self.clock, self.media, self._gone)
+        self.exports = Exports(self.store, self.library.files, self.caption_desk)
         self.circles = Circles(self.store.friends.circle)
         SOCKETS.watch(self.sockets)
         READERS.watch(self.readers)
@@ -195,10 +202,13 @@ class Services:
         """A stream of which more is known than the database says: one that is live, or has just ended."""
         return self.media.stream(stream_id) or self.journal.ends().get(stream_id)
 
+    async def _gone(self, _user_id: str) -> None:
+        await self.owners_changed()
+
     async def owners_changed(self) -> None:
         """What is remembered of whose channels are is no longer true."""
         self.channels.clear()
-        self.default_channel = await self.store.channel(self.default_channel.id)
+        self.default_channel = await default_channel(self.store)
 
     async def channel(self, channel_id: str) -> Channel:
         """A channel by id, from memory after the first time. Raises NotFound."""

@@ -88,7 +88,7 @@ async def sign_in(call: Call) -> web.Response:
 async def sign_out(call: Call) -> web.Response:
     await call.services.people.sign_out(caller_of(call.request))
     response = web.Response(status=204)
-    drop_session(response, call.services)
+    drop_session(response, call.request)
     return response
 
 
@@ -106,5 +106,5 @@ async def welcome(call: Call, came: SignedIn, status: int) -> web.Response:
     """Who has come in, with the cookie of the session that has begun."""
     me = await account_views.me(call.services, actor_for(came.user, ""))
     response = web.Response(status=status, body=me.model_dump_json().encode(), content_type="application/json")
-    keep_session(response, call.services, came.token)
+    keep_session(response, call.request, came.token)
     return response
