@@ -39,7 +39,7 @@ async def page(call: Call) -> web.StreamResponse:
 
 PAGES = (
     *("/", "/live", "/listen/{slug}", "/listen/{slug}/overlay", "/recordings", "/recordings/{id}", "/voices"),
-    *("/sign-in", "/register", "/first"),
+    *("/sign-in", "/register", "/first", "/friends", "/people/{id}", "/notices", "/settings", "/settings/{section}"),
 )
 for _path in PAGES:
     table.route("GET", _path, Action.VIEW_PAGE, "The page", produces="text/html", documented=False)(page)
@@ -55,6 +55,12 @@ async def asset(call: Call) -> web.StreamResponse:
 @table.route("GET", "/favicon.ico", Action.VIEW_PAGE, "The icon", produces="image/svg+xml", documented=False)
 async def icon(call: Call) -> web.StreamResponse:
     return _file(static_dir() / "favicon.svg")
+
+
+@table.route("GET", "/sw.js", Action.VIEW_PAGE, "Its service worker", produces="text/javascript", documented=False)
+async def service_worker(call: Call) -> web.StreamResponse:
+    # Its own address is the part of the site that a service worker may look after.
+    return _file(static_dir() / "sw.js")
 
 
 def not_found() -> web.FileResponse:

@@ -23,6 +23,13 @@ export class ApiError extends Error {
   }
 }
 
+let signedOut = () => {};
+
+/** @param {() => void} act when the server says that one has not signed in, or not any more */
+export function onSignedOut(act) {
+  signedOut = act;
+}
+
 /**
  * `fetch` that throws an `ApiError` for everything that is no success. A network that swallows everything would keep it
  * waiting for minutes, so it is given up after a while.
@@ -66,6 +73,7 @@ async function problem(response) {
   const after = Number.isFinite(retry) && retry > 0 ? retry : null;
   /** @type {{ code?: string, detail?: string, title?: string }} */
   const body = await response.json().catch(() => ({}));
+  if (body.code === "not-authenticated") signedOut();
   const text = body.detail || body.title || "The server could not do that. Try again in a moment.";
   return new ApiError(response.status, body.code ?? "unknown", text, after);
 }
@@ -101,8 +109,8 @@ export const getStream = (id) => json(`/api/v1/streams/${part(id)}`);
 export const changeStream = (id, change) => json(`/api/v1/streams/${part(id)}`, "PATCH", change);
 /** @param {string} id @returns {Promise<Stream>} */
 export const endStream = (id) => json(`/api/v1/streams/${part(id)}/end`, "POST");
-/** @param {string | null} [cursor] @returns {Promise<{ items: Recording[], total: number, next: string | null }>} */
-export const getRecordings = (cursor) => json(`/api/v1/recordings${cursor ? `?cursor=${part(cursor)}` : ""}`);
+/** @param {string | null} [cursor] @param {string} [owner] whose @returns {Promise<{ items: Recording[], total: number, next: string | null }>} */
+export const getRecordings = (cursor, owner) => json(`/api/v1/recordings?${new URLSearchParams({ ...(cursor ? { cursor } : {}), ...(owner ? { owner } : {}) })}`);
 /** @param {string} id @returns {Promise<Recording>} */
 export const getRecording = (id) => json(`/api/v1/recordings/${part(id)}`);
 /** @param {string} id @param {string} title @returns {Promise<Recording>} */

@@ -5,7 +5,7 @@ import { initial, tint } from "./format.js";
 
 /**
  * @param {string} name
- * @param {"" | "onair" | "lost"} [ring]
+ * @param {"" | "onair" | "lost" | "here" | "away"} [ring]
  * @param {number} [px]
  */
 export function avatar(name, ring = "", px = 56) {

@@ -8,11 +8,13 @@ export class Router {
    * @param {HTMLElement} place
    * @param {Route[]} routes the first that fits; the last is for everything else
    * @param {(path: string) => void} moved
+   * @param {(path: string) => string} instead another address than this one; empty: this one
    */
-  constructor(place, routes, moved) {
+  constructor(place, routes, moved, instead = () => "") {
     this.place = place;
     this.routes = routes;
     this.moved = moved;
+    this.instead = instead;
     /** @type {View | null} */
     this.view = null;
     this.turn = 0;
@@ -31,18 +33,20 @@ export class Router {
     if (!link || link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
     if (link.hash || !this.routes.slice(0, -1).some(({ pattern }) => pattern.test(link.pathname))) return;
     event.preventDefault();
-    this.go(link.pathname);
+    this.go(link.pathname + link.search);
   }
 
-  /** @param {string} path */
+  /** @param {string} path with its query */
   go(path) {
-    if (path !== location.pathname) history.pushState(null, "", path);
+    if (path !== location.pathname + location.search) history.pushState(null, "", path);
     void this.show(true);
   }
 
   /** @param {boolean} [moved] by the person, so the new page takes the focus */
   async show(moved = false) {
     const turn = ++this.turn;
+    const elsewhere = this.instead(location.pathname);
+    if (elsewhere) history.replaceState(null, "", elsewhere);
     const path = location.pathname;
     const route = this.routes.find(({ pattern }) => pattern.test(path)) ?? this.routes[0];
     if (!route) return;
@@ -60,4 +64,23 @@ export class Router {
     }
     return undefined;
   }
+}
+
+/** @type {Router | null} */
+let running = null;
+
+/** @param {Router} router the page's */
+export function start(router) {
+  running = router;
+  router.start();
+}
+
+/** Go to another page of this one. @param {string} path */
+export function go(path) {
+  running?.go(path);
+}
+
+/** Draw the page that is open anew, because of something that has changed about it. */
+export function again() {
+  void running?.show();
 }

@@ -3,6 +3,7 @@
 import { getConfig, getMe } from "./api.js";
 import { Emitter } from "./emitter.js";
 import { Events } from "./events.js";
+import { getAuth } from "./people/api.js";
 
 /** @typedef {import("./types.js").Stream} Stream */
 /** @typedef {import("./types.js").Envelope} Envelope */
@@ -17,7 +18,9 @@ class Store extends Emitter {
     super();
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     this.events = new Events(`${scheme}://${location.host}/api/v1/events`);
-    /** @type {import("./types.js").Me | null} */
+    /** @type {import("./types.js").Auth} */
+    this.auth = { accounts: false, registration: "closed", first: false, signed_in: false };
+    /** Null for whoever has not signed in. @type {import("./types.js").Me | null} */
     this.me = null;
     /** @type {import("./types.js").Config | null} */
     this.config = null;
@@ -28,7 +31,27 @@ class Store extends Emitter {
 
   /** Resolves when the page knows whose it is; fails with an `ApiError`. */
   async load() {
-    [this.me, this.config] = await Promise.all([getMe(), getConfig()]);
+    this.auth = await getAuth();
+    const known = !this.auth.accounts || this.auth.signed_in;
+    [this.me, this.config] = await Promise.all([known ? getMe() : null, getConfig()]);
+    this.changed();
+  }
+
+  /** @returns {boolean} whether one has signed in, to a server on which there are others */
+  get social() {
+    return this.auth.accounts && this.me !== null;
+  }
+
+  /** @param {import("./types.js").Me} me as one is now */
+  become(me) {
+    this.me = { ...this.me, ...me };
+    this.changed();
+  }
+
+  /** @param {{ owner?: import("./types.js").Owner, you_own?: boolean }} thing @returns {boolean} whether it is one's own */
+  owns(thing) {
+    if (!this.auth.accounts) return true;
+    return thing.owner ? thing.owner.id === this.me?.id : thing.you_own === true;
   }
 
   follow() {
@@ -152,3 +175,6 @@ class Store extends Emitter {
 }
 
 export const store = new Store();
+
+/** @returns {import("./types.js").Preferences} what one's account says; empty where there are no accounts */
+export const preferred = () => store.me?.preferences ?? {};

@@ -8,7 +8,61 @@
  * @typedef {"recording" | "finishing" | "ready" | "failed" | "recovered"} RecordingState
  *
  * @typedef {{ id: string, slug: string, name: string }} ChannelRef
- * @typedef {{ id: string, name: string, channel: string }} Me
+ *
+ * @typedef {"private" | "selected" | "group" | "friends" | "link" | "public"} Access
+ * @typedef {"open" | "invite" | "closed"} Registration
+ * @typedef {{ accounts: boolean, registration: Registration, first: boolean, signed_in: boolean }} Auth
+ * `accounts`: whether this server has people; `first`: whether nobody has an account yet.
+ *
+ * @typedef {object} Preferences
+ * @property {Access} [access]
+ * @property {string | null} [language]
+ * @property {DenoiseMode} [denoise]
+ * @property {number} [denoise_strength]
+ * @property {boolean} [captions]
+ * @property {boolean} [recording]
+ * @property {string} [vocabulary]
+ * @property {boolean} [notify_live]
+ * @property {boolean} [push]
+ *
+ * @typedef {object} Me
+ * @property {string} id
+ * @property {string} name what one signs in with
+ * @property {string} channel
+ * @property {string} display_name
+ * @property {string | null} email
+ * @property {boolean} administrator
+ * @property {string} bio
+ * @property {string | null} avatar
+ * @property {Preferences} preferences
+ * @property {string} created_at
+ *
+ * @typedef {"none" | "friend" | "requested" | "asks" | "blocked" | "self"} Relation
+ * `requested`: one has asked; `asks`: one is asked.
+ * @typedef {"offline" | "online" | "listening" | "live"} Presence
+ *
+ * @typedef {object} Person
+ * @property {string} id
+ * @property {string} name
+ * @property {string} display_name
+ * @property {string} [bio]
+ * @property {string | null} avatar
+ * @property {Relation} relation
+ * @property {Presence | null} presence
+ * @property {{ slug: string, stream_id: string, title: string } | null} live
+ * @property {string | null} [channel]
+ *
+ * @typedef {{ id: string, name: string, members: string[] }} Group
+ * @typedef {{ id: string, display_name: string }} Owner
+ *
+ * @typedef {object} Notice
+ * @property {string} id
+ * @property {"friend_request" | "friend_accepted" | "friend_live"} kind
+ * @property {any} data
+ * @property {string} created_at
+ * @property {string | null} [read_at]
+ *
+ * @typedef {{ access: Access, people: string[], groups: string[], locked: boolean, link: string | null }} AccessState
  *
  * @typedef {object} Config
  * @property {string} version
@@ -39,7 +93,8 @@
  * @property {{ on: boolean, id: string | null, detail: string }} recording
  * @property {string[]} sources
  * @property {{ state: CaptionState, detail: string, language: string | null, off_record: boolean }} [captions]
- * @property {boolean} you_own
+ * @property {boolean} [you_own] in answers; events leave it out
+ * @property {Owner} [owner]
  *
  * @typedef {"off" | "starting" | "ok" | "degraded"} CaptionState
  *
@@ -75,6 +130,7 @@
  * @property {string} whip_url
  * @property {string} whep_url
  * @property {string} listen_path
+ * @property {Owner} [owner]
  * @property {Stream | null} stream
  *
  * @typedef {object} Recording
@@ -82,6 +138,8 @@
  * @property {string} stream_id
  * @property {string} title
  * @property {string} host
+ * @property {Owner} [owner]
+ * @property {boolean} [you_own]
  * @property {{ slug: string, name: string }} channel
  * @property {string} created_at
  * @property {number} duration_s

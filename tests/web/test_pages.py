@@ -16,7 +16,11 @@ from tests.web.test_routes import problem
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/live", "/listen/studio", "/listen/studio/overlay", "/recordings", "/recordings/abc", "/voices"]
+    "path",
+    [
+        *("/", "/live", "/listen/studio", "/listen/studio/overlay", "/recordings", "/recordings/abc", "/voices"),
+        *("/sign-in", "/register", "/first", "/friends", "/people/abc", "/notices", "/settings", "/settings/keys"),
+    ],
 )
 async def test_every_address_of_the_page_is_the_page(http: aiohttp.ClientSession, path: str) -> None:
     async with http.get(path) as response:
@@ -26,6 +30,20 @@ async def test_every_address_of_the_page_is_the_page(http: aiohttp.ClientSession
     assert "<title>Clearcast</title>" in text
     assert " style=" not in text  # the policy forbids it
     assert "<script>" not in text
+
+
+async def test_the_service_worker_may_look_after_the_whole_site(http: aiohttp.ClientSession) -> None:
+    async with http.get("/sw.js") as response:
+        assert response.headers["Content-Type"] == "text/javascript; charset=utf-8"
+        assert response.headers["Cache-Control"] == "no-cache"  # a new one is found on the next visit
+        assert "notificationclick" in await response.text()
+    async with http.get("/static/manifest.webmanifest") as response:
+        manifest = await response.json(content_type=None)
+    sizes = {icon["sizes"] for icon in manifest["icons"]}
+    assert {"192x192", "512x512"} <= sizes  # what browsers want of a page that can be installed
+    for one in manifest["icons"]:
+        async with http.get(one["src"]) as response:
+            assert response.status == 200
 
 
 async def test_an_address_that_a_person_mistyped_gets_the_page(http: aiohttp.ClientSession) -> None:

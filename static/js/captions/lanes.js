@@ -41,11 +41,11 @@ export function parts(captions, speakers) {
 
 /**
  * @param {number} duration seconds
- * @param {(place: HTMLElement, label: string) => void} open to change who it is
+ * @param {((place: HTMLElement, label: string) => void) | null} open to change who it is
  */
 export function lanes(duration, open) {
   const list = h("div", { class: "spks" });
-  const element = h("section", { class: "who-speaks", hidden: true, "aria-label": "Who speaks" }, h("header", { class: "sec" }, h("h2", null, "Who speaks"), h("span", { class: "sub" }, "A new name goes everywhere at once")), list);
+  const element = h("section", { class: "who-speaks", hidden: true, "aria-label": "Who speaks" }, h("header", { class: "sec" }, h("h2", null, "Who speaks"), h("span", { class: "sub", hidden: !open }, "A new name goes everywhere at once")), list);
   /** @type {(() => void)[]} */
   let paints = [];
   const resized = new ResizeObserver(() => paints.forEach((paint) => paint()));

@@ -28,8 +28,9 @@ export class Transcript extends Emitter {
    * @param {string} stream
    * @param {number} duration seconds
    * @param {(seconds: number) => void} seek
+   * @param {boolean} own whether it may be changed
    */
-  constructor(stream, duration, seek) {
+  constructor(stream, duration, seek, own) {
     super();
     this.stream = stream;
     this.seek = seek;
@@ -45,22 +46,22 @@ export class Transcript extends Emitter {
     this.job = null;
     this.scrolledAt = -Infinity;
     this.turn = 0;
-    const open = (/** @type {HTMLElement} */ place, /** @type {string} */ label) => this.card.open(place, label);
-    this.list = new TurnList({ name: (who) => nameButton(who, open), dress: (element, caption) => this.correcting.dress(element, caption), lead: ({ first }) => this.time(first) });
+    const open = own ? (/** @type {HTMLElement} */ place, /** @type {string} */ label) => this.card.open(place, label) : null;
+    this.list = new TurnList({ name: (who) => nameButton(who, open), dress: (element, caption) => own && this.correcting.dress(element, caption), lead: ({ first }) => this.time(first) });
     this.flow = h("div", { class: "tr-flow", tabIndex: 0, role: "region", "aria-label": "Transcript", data: { testid: "transcript" } }, this.list.element);
     this.state = h("p", { class: "sub", role: "status", data: { testid: "transcript-state" } });
     this.choice = this.versions();
     this.search = search({ all: () => this.ordered, element: (id) => this.list.caption(id), reach: (caption) => this.reach(caption) });
     this.place = h("div", { class: "tr-place" }, this.flow);
     this.element = h("section", { class: "tr", hidden: true, "aria-label": "Transcript" }, h("header", { class: "sec" }, h("h2", null, "Transcript"), h("span", { class: "grow" }), this.choice.element, this.search.opener), this.search.row, this.state, this.place);
-    this.lanes = lanes(duration, (place, label) => this.laneCard.open(place, label));
+    this.lanes = lanes(duration, own ? (place, label) => this.laneCard.open(place, label) : null);
     const naming = new Naming(() => stream, this.speakers, () => this.draw(), () => this.version);
     this.card = new SpeakerCard(this.place, naming);
     this.laneCard = new SpeakerCard(this.lanes.element, naming);
-    this.correcting = new Correcting(this.place, () => this.list, { stream: () => stream, find: (id) => this.captions.get(id), put: (caption) => this.put(caption), version: () => this.version });
+    this.correcting = new Correcting(this.place, () => this.list, { stream: () => stream, find: (id) => (own ? this.captions.get(id) : undefined), put: (caption) => this.put(caption), version: () => this.version });
     this.flow.addEventListener("click", (event) => this.pressed(event));
     for (const type of ["wheel", "touchmove", "keydown"]) this.flow.addEventListener(type, () => (this.scrolledAt = performance.now()), { passive: true });
-    this.unfollow = followJob(stream, (job) => this.learnJob(job));
+    this.unfollow = own ? followJob(stream, (job) => this.learnJob(job)) : () => {};
     void this.load("");
   }
 

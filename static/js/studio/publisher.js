@@ -7,7 +7,7 @@ import { Emitter } from "../emitter.js";
 import { disconnect } from "../peer.js";
 import { measure, UNKNOWN } from "../quality.js";
 import { recall, remember } from "../settings.js";
-import { store } from "../store.js";
+import { preferred, store } from "../store.js";
 import { publish } from "../whip.js";
 import { Changes } from "./changes.js";
 import { Meter } from "./level.js";
@@ -42,7 +42,8 @@ export class Publisher extends Emitter {
     this.streamId = null;
     this.muted = false;
     this.title = "";
-    this.denoise = recall("denoise", true);
+    /** @type {boolean | null} null: as the account says */
+    this.chosenDenoise = recall("denoise", null);
     /** Whether the next stream is music: stereo, and nothing taken out. */
     this.wantsMusic = recall("music", false);
     this.microphone.music = this.wantsMusic;
@@ -84,15 +85,19 @@ export class Publisher extends Emitter {
     return this.onAir && this.stream ? this.stream.denoise.mode === "music" : this.wantsMusic;
   }
 
+  get denoise() {
+    return this.chosenDenoise ?? preferred().denoise !== "bypassed";
+  }
+
   get recording() {
-    return this.record ?? store.config?.record_default ?? true;
+    return this.record ?? preferred().recording ?? store.config?.record_default ?? true;
   }
 
   /** @returns {number} 0, all the noise stays, to 1, all of it goes */
   get strength() {
     const chosen = this.changes.pending("denoise_strength");
     const now = this.onAir ? this.stream?.denoise.strength : undefined;
-    return chosen ?? now ?? this.amount.strength ?? store.config?.denoise_strength_default ?? 1;
+    return chosen ?? now ?? this.amount.strength ?? preferred().denoise_strength ?? store.config?.denoise_strength_default ?? 1;
   }
 
   get postFilter() {
@@ -321,7 +326,7 @@ export class Publisher extends Emitter {
 
   /** @param {boolean} on @returns {Promise<void>} fails with an `ApiError` */
   async setDenoise(on) {
-    this.denoise = on;
+    this.chosenDenoise = on;
     remember("denoise", on);
     const told = this.change({ denoise: on ? "active" : "bypassed" });
     this.changed();
@@ -343,6 +348,14 @@ export class Publisher extends Emitter {
     const told = this.change({ recording: on });
     this.changed();
     await told;
+  }
+
+  /** What this browser remembers goes: from now on it is as the account says. */
+  forget() {
+    [this.chosenDenoise, this.record] = [null, null];
+    delete this.amount.strength;
+    for (const [key, value] of Object.entries({ denoise: null, record: null, amount: this.amount })) remember(key, value);
+    this.changed();
   }
 
   /** @param {string} title */

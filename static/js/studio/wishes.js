@@ -1,7 +1,7 @@
 /** What a talker wants of captions, as this browser remembers it, and how it is asked for. */
 
 import { recall, remember } from "../settings.js";
-import { store } from "../store.js";
+import { preferred, store } from "../store.js";
 
 /**
  * @typedef {object} Wishes
@@ -16,25 +16,30 @@ export const MOST_VOCABULARY = 500;
 /** @type {Wishes} */
 const USUAL = { on: true, language: "", translate: false, speakers: 0, vocabulary: "" };
 
-/** @returns {Wishes} */
+/** @returns {Wishes} what this browser remembers, else what one's account says */
 export function recallWishes() {
-  return { ...USUAL, ...recall("captions", {}) };
+  const { captions, language, vocabulary } = preferred();
+  return { ...USUAL, on: captions ?? USUAL.on, language: language ?? "", vocabulary: vocabulary ?? "", ...recall("captions", {}) };
 }
 
-/** @param {Partial<Wishes>} change @returns {Wishes} */
+/** @param {Partial<Wishes>} change */
 export function keepWishes(change) {
-  const wishes = { ...recallWishes(), ...change };
-  remember("captions", wishes);
-  return wishes;
+  remember("captions", { ...recall("captions", {}), ...change });
+}
+
+/** From now on it is as the account says. */
+export function forgetWishes() {
+  const { translate, speakers } = recallWishes();
+  remember("captions", { translate, speakers });
 }
 
 /** @param {URLSearchParams} query of the WHIP address */
 export function addWishes(query) {
   const { on, language, translate, speakers, vocabulary } = recallWishes();
-  if (!on) return query.set("captions", "false");
+  query.set("captions", String(on));
+  if (!on) return;
   if (language) query.set("language", language);
   if (translate && store.config?.captions?.translates) query.set("translate", "true");
   if (speakers > 0) query.set("speakers", String(speakers));
   if (vocabulary.trim()) query.set("vocabulary", vocabulary.trim());
-  return undefined;
 }

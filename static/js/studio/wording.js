@@ -20,12 +20,17 @@ function languageName(code) {
   }
 }
 
-function languageChoice() {
+/** @param {string} id @param {string} language a code; empty: whatever is heard @param {(language: string) => void} change */
+export function languageSelect(id, language, change) {
   const all = LANGUAGES.map((code) => ({ code, name: languageName(code) })).sort((a, b) => a.name.localeCompare(b.name));
-  const { language } = recallWishes();
   const options = all.map(({ code, name }) => h("option", { value: code, selected: code === language }, name));
-  const select = h("select", { id: "caption-language", data: { testid: "caption-language" } }, h("option", { value: "" }, "Detected"), ...options);
-  select.addEventListener("change", () => keepWishes({ language: select.value }));
+  const select = h("select", { id, data: { testid: id } }, h("option", { value: "" }, "Detected"), ...options);
+  select.addEventListener("change", () => change(select.value));
+  return select;
+}
+
+function languageChoice() {
+  const select = languageSelect("caption-language", recallWishes().language, (language) => keepWishes({ language }));
   return h("div", null, h("label", { class: "small-label", htmlFor: "caption-language" }, "Language"), h("span", { class: "select" }, select));
 }
 

@@ -15,6 +15,7 @@ import { textSize } from "../captions/size.js";
 import { captionTools } from "../captions/tools.js";
 import { setDockTools } from "../player/dock.js";
 import { facts } from "./live.js";
+import { shutView } from "./door.js";
 import { missingView } from "./missing.js";
 import { noiseSwitch } from "./owner.js";
 
@@ -209,13 +210,15 @@ export async function listenView(slug) {
   try {
     channel = await getChannel(slug);
   } catch (error) {
+    const shut = shutView("channel", error);
+    if (shut) return shut;
     const gone = error instanceof ApiError && error.status === 404;
     return gone ? missingView("There is no such channel", "The link may have a typing mistake. Ask whoever sent it.") : missingView("The channel did not load", words(error));
   }
   if (channel.stream) store.learn(channel.stream);
   const source = /** @type {const} */ ({ kind: "live", channel });
   player.offer(source);
-  const [head, place, note, noise] = [heading(channel), scene(), troubleNote(channel), noiseSwitch(atServer())];
+  const [head, place, note, noise] = [heading(channel), scene(), troubleNote(channel), noiseSwitch(store.auth.accounts || atServer())];
   place.words.append(noise.element);
   const swap = h("button", { type: "button", class: "btn first", data: { testid: "listen-instead" }, on: { click: () => void player.play(source) } }, icon("play", 20), "Listen here");
   head.element.append(swap);

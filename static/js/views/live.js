@@ -2,11 +2,15 @@
 
 import { h, icon, say } from "../dom.js";
 import { clock, listening } from "../format.js";
-import { avatar, empty, liveTag, setLiveTag } from "../parts.js";
+import { empty, liveTag, setLiveTag } from "../parts.js";
 import { player } from "../player/player.js";
 import { store } from "../store.js";
 import { getChannel, words } from "../api.js";
 import { toast } from "../toast.js";
+import { friends } from "../people/friends.js";
+import { face } from "../people/faces.js";
+import { railFriends } from "../people/rail.js";
+import { welcome } from "../people/welcome.js";
 
 /** @typedef {import("../types.js").Stream} Stream */
 
@@ -29,7 +33,8 @@ function card(stream, first) {
   const act = h("a", { class: first ? "btn first" : "btn", href: `/listen/${stream.channel.slug}`, "aria-label": `Listen to ${stream.title}`, data: { testid: "listen" } }, icon("play", 20), "Listen");
   act.addEventListener("click", () => void listen(stream.channel.slug));
   const meta = h("div", { class: "meta" }, tag, time, dot(), h("span", { dir: "auto" }, stream.host), dot(), count);
-  const ring = avatar(stream.host, "onair", first ? 80 : 56);
+  const host = (stream.owner && friends.get(stream.owner.id)) ?? { display_name: stream.host };
+  const ring = face(host, "onair", first ? 80 : 56);
   const element = h("article", { class: `card ${first ? "now1" : "now2"}`, data: { testid: "live-card" } }, ring, h("div", { class: "txts" }, meta, h("h2", null, title), kept), act);
   return {
     element,
@@ -70,7 +75,14 @@ function nobody() {
 export function liveView() {
   const status = h("p", { class: "sub", role: "status" });
   const list = h("div", { class: "cards" });
-  const element = h("div", { class: "col" }, h("header", { class: "hm-head" }, h("h1", null, "Live now"), status), list);
+  const heading = h("h1", { dir: "auto" }, "Live now");
+  const element = h("div", { class: "col" }, h("header", { class: "hm-head" }, heading, status), list);
+  // A phone has no rail.
+  const strip = store.social ? railFriends("fstrip") : null;
+  const stripHead = h("h2", { class: "strip-head", hidden: true }, "Friends");
+  if (strip) element.append(stripHead, strip.element);
+  /** What is shown while nobody is live. @type {{ element: HTMLElement, stop?: () => void, title?: string } | null} */
+  let nothing = null;
   /** @type {Map<string, ReturnType<typeof card>>} */
   let cards = new Map();
   let order = "none";
@@ -78,21 +90,31 @@ export function liveView() {
   const show = () => {
     const streams = store.onAir;
     say(status, store.events.connected ? "" : store.loaded ? "Connection lost. Trying again…" : "");
-    const next = streams.map((stream) => stream.id).join();
-    if (next !== order && store.loaded) {
+    const lonely = store.social && friends.loaded && friends.people.size === 0;
+    const next = streams.map((stream) => stream.id).join() || String(lonely);
+    if (next !== order && store.loaded && (!store.social || friends.loaded)) {
       order = next;
+      nothing?.stop?.();
+      nothing = streams.length > 0 ? null : lonely ? welcome() : { element: nobody() };
       cards = new Map(streams.map((stream, at) => [stream.id, card(stream, at === 0)]));
-      list.replaceChildren(...(streams.length > 0 ? [...cards.values()].map((one) => one.element) : [nobody()]));
+      list.replaceChildren(...(nothing ? [nothing.element] : [...cards.values()].map((one) => one.element)));
+      say(heading, nothing?.title ?? "Live now");
     }
+    stripHead.hidden = lonely;
+    if (strip) strip.element.hidden = lonely;
+    strip?.show();
     for (const stream of streams) cards.get(stream.id)?.show(stream);
   };
   const unwatch = store.watch(show);
+  const unfollow = friends.watch(show);
   const timer = setInterval(show, 500);
   return {
     element,
     title: "Live now",
     leave() {
       unwatch();
+      unfollow();
+      nothing?.stop?.();
       clearInterval(timer);
     },
   };

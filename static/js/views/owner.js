@@ -8,10 +8,10 @@ import { toast } from "../toast.js";
 
 /**
  * The denoiser's switch, for a stream that comes from another program or page: `clearcast demo`, say. For everybody
- * who listens it would be a trap; until there are accounts, the owner is whoever sits at the server.
- * @param {boolean} atServer
+ * who listens it would be a trap. Where there are no accounts, the owner is whoever sits at the server.
+ * @param {boolean} known whether somebody has signed in, or sits there
  */
-export function noiseSwitch(atServer) {
+export function noiseSwitch(known) {
   let id = "";
   const control = toggle("listen-denoise", "listen-denoise-words", (on) => {
     control.set(on);
@@ -24,7 +24,7 @@ export function noiseSwitch(atServer) {
     element,
     /** @param {import("../types.js").Stream | null} stream */
     show(stream) {
-      const able = atServer && stream !== null && stream.you_own && stream.state === "live" && !["absent", "music"].includes(stream.denoise.mode);
+      const able = known && stream !== null && store.owns(stream) && stream.state === "live" && !["absent", "music"].includes(stream.denoise.mode);
       element.hidden = !able;
       if (!stream) return;
       id = stream.id;

@@ -6,9 +6,11 @@ import { Transcript } from "../captions/transcript.js";
 import { h, icon, say } from "../dom.js";
 import { editableTitle } from "../editable.js";
 import { clock, exact, relative, size } from "../format.js";
+import { accessChoice } from "../people/access.js";
 import { player } from "../player/player.js";
 import { store } from "../store.js";
 import { waveform } from "../waveform.js";
+import { shutView } from "./door.js";
 import { missingView } from "./missing.js";
 import { playable, remove, stateWords } from "./recordings.js";
 
@@ -25,7 +27,9 @@ function heading(recording, load, gone) {
   });
   const when = h("time", { dateTime: recording.created_at, title: exact(recording.created_at) }, relative(recording.created_at));
   const sub = h("p", { class: "sub" }, h("span", { dir: "auto" }, recording.host), " · ", when, " · ", clock(recording.duration_s), recording.size_bytes > 0 ? ` · ${size(recording.size_bytes)}` : "");
-  const del = h("button", { type: "button", class: "btn p-icon", "aria-label": "Delete", data: { testid: "delete" } }, icon("trash", 20), h("span", { class: "desk" }, "Delete"));
+  const own = store.owns(recording);
+  if (!own) for (const one of title.element.querySelectorAll("button")) one.remove();
+  const del = h("button", { type: "button", hidden: !own, class: "btn p-icon", "aria-label": "Delete", data: { testid: "delete" } }, icon("trash", 20), h("span", { class: "desk" }, "Delete"));
   del.addEventListener("click", gone);
   const element = h("header", { class: "rc-head" }, h("div", { class: "txts" }, title.element, sub), h("div", { class: "acts" }, load, del));
   return { element, title };
@@ -53,6 +57,8 @@ export async function recordingView(id) {
   try {
     return show(await getRecording(id));
   } catch (error) {
+    const shut = shutView("recording", error);
+    if (shut) return shut;
     const gone = error instanceof ApiError && error.status === 404;
     return gone ? missingView("There is no such recording", "It may have been deleted.") : missingView("The recording did not load", words(error));
   }
@@ -74,13 +80,15 @@ function show(first) {
   const state = h("p", { class: "sub", role: "status", data: { testid: "recording-state" } });
   const place = h("div", { class: "wave-place" });
   const again = () => window.dispatchEvent(new PopStateEvent("popstate"));
-  const transcript = new Transcript(recording.stream_id, recording.duration_s, (at) => playable(recording) && void player.play(source, at));
+  const transcript = new Transcript(recording.stream_id, recording.duration_s, (at) => playable(recording) && void player.play(source, at), store.owns(recording));
   const head = heading(recording, downloads(recording, transcript), async () => {
     if (await remove(recording, again)) element.replaceChildren(missingView("The recording was deleted", "Undo is below for a few seconds.").element);
   });
   const swap = h("button", { type: "button", class: "btn first", data: { testid: "play-instead" }, on: { click: () => void player.play(source) } }, icon("play", 20), "Play this");
   head.element.querySelector(".acts")?.prepend(swap);
-  const element = h("div", { class: "col recording" }, head.element, state, h("div", { class: "two" }, h("div", null, place, transcript.lanes.element), transcript.element));
+  const access = store.social && store.owns(recording) ? accessChoice(() => ({ kind: "recordings", id })) : null;
+  access?.show();
+  const element = h("div", { class: "col recording" }, head.element, state, h("div", { class: "two" }, h("div", null, place, transcript.lanes.element), transcript.element), ...(access ? [access.element] : []));
   /** @type {Awaited<ReturnType<typeof loadWave>>} */
   let wave = null;
 
@@ -112,6 +120,7 @@ function show(first) {
     leave() {
       unsubscribe();
       unwatch();
+      access?.stop();
       wave?.leave();
       transcript.leave();
       if (player.holds(source) && !player.wanted) player.close();

@@ -47,7 +47,7 @@ export async function remove(recording, undone) {
 }
 
 /** @param {Recording} recording @param {() => void} reload */
-function row(recording, reload) {
+export function row(recording, reload) {
   const source = /** @type {const} */ ({ kind: "recording", recording });
   const [playIcon, pauseIcon] = [icon("play", 22), icon("pause", 22)];
   const play = h("button", { type: "button", class: "btn icon quiet round", data: { testid: "play-recording" } }, playIcon, pauseIcon);
@@ -61,7 +61,8 @@ function row(recording, reload) {
   const del = h("button", { type: "button", class: "btn icon quiet", "aria-label": `Delete ${recording.title}`, data: { testid: "delete" } }, icon("trash", 20));
   del.addEventListener("click", async () => (await remove(recording, reload)) && reload());
   const rename = h("button", { type: "button", class: "btn icon quiet", "aria-label": `Rename ${recording.title}`, data: { testid: "rename" }, on: { click: () => edit(recording, title, reload) } }, icon("pencil", 20));
-  const element = h("li", { data: { testid: "recording" } }, play, h("div", { class: "txts" }, h("b", null, title), sub), rename, load, del);
+  const own = store.owns(recording);
+  const element = h("li", { data: { testid: "recording" } }, play, h("div", { class: "txts" }, h("b", null, title), sub), ...(own ? [rename] : []), load, ...(own ? [del] : []));
   return {
     element,
     show() {

@@ -3,7 +3,7 @@
 import { endStream, getChannel, getRecording, words } from "../api.js";
 import { button, h, icon, say } from "../dom.js";
 import { editableTitle } from "../editable.js";
-import { clock, here, listening } from "../format.js";
+import { clock, here } from "../format.js";
 import { banner, liveTag, setLiveTag } from "../parts.js";
 import { store } from "../store.js";
 import { studioCaptions } from "../studio/captions.js";
@@ -14,19 +14,26 @@ import { muteButton, stage } from "../studio/stage.js";
 import { strip } from "../studio/strip.js";
 import { captionChoices } from "../studio/wording.js";
 import { endedWords, levelWords, notice } from "../studio/words.js";
+import { accessChoice } from "../people/access.js";
+import { audience } from "../people/audience.js";
 import { copy, toast } from "../toast.js";
 
 /** @typedef {import("../types.js").Channel} Channel */
 
 const NEAR = "Link copied. It opens on this computer only. For others, start the server with `--host 0.0.0.0 --tls self-signed` and copy it from the address that it prints.";
 
-/** @param {Channel} channel */
-function copyLink(channel) {
-  void copy(new URL(channel.listen_path, location.href).href, here() ? NEAR : "Link copied. Whoever has it can listen.");
+/** @typedef {ReturnType<typeof accessChoice>} AccessChoice */
+
+/** @param {Channel} channel @param {AccessChoice} access */
+function copyLink(channel, access) {
+  const link = access.choice.state?.access === "link" ? access.choice.state.link : null;
+  const whoever = !store.social || link || access.choice.state?.access === "public";
+  const done = whoever ? "Link copied. Whoever has it can listen." : "Link copied. Those who may hear you can listen there, once they have signed in.";
+  void copy(new URL(link ?? channel.listen_path, location.href).href, here() ? NEAR : done);
 }
 
-/** @param {Channel} channel */
-function heading(channel) {
+/** @param {Channel} channel @param {AccessChoice} access */
+function heading(channel, access) {
   const title = editableTitle({
     text: channel.name,
     label: "this broadcast",
@@ -34,7 +41,7 @@ function heading(channel) {
     most: store.config?.max_title ?? 200,
     save: (text) => publisher.setTitle(text),
   });
-  const link = h("button", { type: "button", class: "txt", data: { testid: "copy-link" }, on: { click: () => copyLink(channel) } }, "Copy link");
+  const link = h("button", { type: "button", class: "txt", data: { testid: "copy-link" }, on: { click: () => copyLink(channel, access) } }, "Copy link");
   const sub = h("p", { class: "sub address" }, h("span", null, `${location.host}${channel.listen_path}`), h("span", { class: "dim" }, "·"), link);
   return {
     element: h("header", { class: "st-head" }, title.element, sub),
@@ -42,15 +49,15 @@ function heading(channel) {
   };
 }
 
-/** @param {Channel} channel */
-function airInfo(channel) {
+/** @param {Channel} channel @param {AccessChoice} access */
+function airInfo(channel, access) {
   const tag = liveTag("live");
   const heard = h("span", { data: { testid: "heard" } });
   const time = h("div", { class: "clock", role: "timer", data: { testid: "clock" } }, "0:00");
-  const listeners = h("b", { data: { testid: "listeners" } });
+  const listeners = audience(publisher, access);
   const mute = muteButton(publisher);
-  const link = button("copy-link-live", "Copy link", "link", { class: "btn p-icon", "aria-label": "Copy link", on: { click: () => copyLink(channel) } });
-  const side = h("div", { class: "side" }, h("div", { class: "hear" }, listeners), h("div", { class: "row gap" }, mute.button, link));
+  const link = button("copy-link-live", "Copy link", "link", { class: "btn p-icon", "aria-label": "Copy link", on: { click: () => copyLink(channel, access) } });
+  const side = h("div", { class: "side" }, listeners.element, h("div", { class: "row gap" }, mute.button, link));
   return {
     line: h("div", { class: "air-line" }, tag, heard),
     time,
@@ -58,11 +65,12 @@ function airInfo(channel) {
     show() {
       const { stream } = publisher;
       setLiveTag(tag, publisher.state === "reconnecting" ? "reconnecting" : "live");
-      say(heard, publisher.state === "reconnecting" ? "Not heard now" : publisher.muted ? "Muted" : "People can hear you");
+      say(heard, publisher.state === "reconnecting" ? "Not heard now" : publisher.muted ? "Muted" : access.heard());
       say(time, clock(stream ? store.position(stream.id) : 0));
-      say(listeners, listening(stream?.listeners ?? 0));
+      listeners.show();
       mute.show();
     },
+    stop: () => listeners.stop(),
   };
 }
 
@@ -161,16 +169,17 @@ export async function studioView() {
   const known = channel ?? { id: "", slug, name: slug, host: "", whip_url: "", whep_url: "", listen_path: `/listen/${slug}`, stream: null };
   const level = levelLine();
   const scene = stage(publisher, level.hint);
-  const [head, air, link, notes, trio] = [heading(known), airInfo(known), connection(), notices(), controls(publisher)];
+  const access = accessChoice(() => (publisher.streamId ? { kind: "streams", id: publisher.streamId } : { kind: "channels", id: slug }));
+  const [head, air, link, notes, trio] = [heading(known, access), airInfo(known, access), connection(), notices(), controls(publisher)];
   const [sound, check] = [strip(publisher), soundCheck(publisher)];
   const [captions, wording] = [studioCaptions(publisher), captionChoices(publisher)];
   const place = h("section", { class: "stage" }, head.element, scene.left, scene.meter, scene.right, air.line, air.time, air.side);
-  const element = h("div", { class: "col studio" }, place, h("div", { class: "under" }, level.element, link.element), notes.trouble, notes.ended, sound.element, captions.element, trio.element, wording.element, check.element);
+  const element = h("div", { class: "col studio" }, place, h("div", { class: "under" }, level.element, link.element), notes.trouble, notes.ended, sound.element, captions.element, access.element, trio.element, wording.element, check.element);
 
   const show = () => {
     element.classList.toggle("on-air", publisher.onAir || publisher.state === "stopping");
     element.classList.toggle("away", publisher.state === "reconnecting");
-    for (const part of [head, air, link, sound, captions, notes, trio, wording, check, level, scene]) part.show();
+    for (const part of [access, head, air, link, sound, captions, notes, trio, wording, check, level, scene]) part.show();
   };
   const unwatch = publisher.watch(show);
   const timer = setInterval(show, 250);
@@ -184,7 +193,7 @@ export async function studioView() {
     leave() {
       unwatch();
       clearInterval(timer);
-      for (const part of [scene, sound, captions, check]) part.stop();
+      for (const part of [scene, sound, captions, check, access, air]) part.stop();
       for (const type of ["pointerdown", "keydown"]) document.removeEventListener(type, wake);
       if (publisher.state === "idle") publisher.microphone.close();
     },

@@ -1,0 +1,55 @@
+/** Settings, in sections: each has an address of its own. */
+
+import { h, icon } from "../dom.js";
+import { leave } from "../people/ownmenu.js";
+import { dataSection } from "../account/data.js";
+import { defaultsSection } from "../account/defaults.js";
+import { invitationsSection } from "../account/invitations.js";
+import { keysSection } from "../account/keys.js";
+import { noticesSection } from "../account/notices.js";
+import { passwordSection } from "../account/password.js";
+import { privacySection } from "../account/privacy.js";
+import { profileSection } from "../account/profile.js";
+import { sessionsSection } from "../account/sessions.js";
+import { streamKeySection } from "../account/streamkey.js";
+import { missingView } from "./missing.js";
+
+/** @typedef {{ id: string, name: string, about: string, make: () => HTMLElement | Promise<HTMLElement> }} Section */
+
+/** @type {Section[]} */
+const SECTIONS = [
+  { id: "profile", name: "Profile", about: "What people call you, your picture", make: profileSection },
+  { id: "privacy", name: "Who may hear", about: "What new streams and recordings begin with", make: privacySection },
+  { id: "live", name: "Going live", about: "Language, noise, captions, recording", make: defaultsSection },
+  { id: "notices", name: "News", about: "What you are told, and where", make: noticesSection },
+  { id: "stream-key", name: "OBS and others", about: "Address and key for other programs", make: streamKeySection },
+  { id: "keys", name: "API keys", about: "For programs of your own", make: keysSection },
+  { id: "sessions", name: "Signed in", about: "Browsers and devices", make: sessionsSection },
+  { id: "password", name: "Password and e-mail", about: "What you sign in with", make: passwordSection },
+  { id: "invitations", name: "Invitations", about: "For friends who are not here yet", make: invitationsSection },
+  { id: "data", name: "Your data", about: "Take it with you, or delete it", make: dataSection },
+];
+
+/** @param {string} chosen */
+function contents(chosen) {
+  const rows = SECTIONS.map(({ id, name, about }) => {
+    const link = h("a", { class: id === chosen ? "on" : "", href: `/settings/${id}`, data: { testid: `settings-${id}` } }, h("b", null, name), h("span", { class: "sub" }, about));
+    if (id === chosen) link.setAttribute("aria-current", "page");
+    return h("li", null, link);
+  });
+  const out = h("button", { type: "button", class: "btn quiet", data: { testid: "settings-sign-out" }, on: { click: () => void leave() } }, icon("door", 20), "Sign out");
+  return h("nav", { class: "contents", "aria-label": "Sections" }, h("ul", null, rows), out);
+}
+
+/**
+ * @param {string} id
+ * @returns {Promise<import("../types.js").View>}
+ */
+export async function settingsView(id) {
+  const section = SECTIONS.find((one) => one.id === (id || "profile"));
+  if (!section) return missingView();
+  const body = h("section", { class: "section", "aria-labelledby": "section-name" }, h("a", { class: "btn quiet backlink", href: "/settings" }, icon("left", 20), "Settings"), h("h2", { id: "section-name" }, section.name), await section.make());
+  // A phone shows the list or a section; a wide window both.
+  const element = h("div", { class: id ? "col settings chosen" : "col settings" }, h("h1", null, "Settings"), h("div", { class: "sides" }, contents(section.id), body));
+  return { element, title: id ? section.name : "Settings" };
+}
