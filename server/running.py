@@ -1,4 +1,4 @@
-"""The event loop of a command, until a signal ends it."""
+"""The event loop of a command, until it is done or a signal ends it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from server.log import get_logger
 
@@ -15,6 +15,23 @@ CLOSE_TIMEOUT = 10.0
 """Seconds after a signal at which the process ends, whatever still hangs."""
 
 log = get_logger(__name__)
+
+Result = TypeVar("Result")
+
+
+def run_to_end(job: Coroutine[Any, Any, Result]) -> Result:
+    """Run a job that ends by itself; SIGTERM ends it in good order, as Ctrl-C does. Raises KeyboardInterrupt then."""
+
+    async def guarded() -> Result:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await job
+
+    try:
+        return asyncio.run(guarded())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, int]]) -> int:

@@ -9,14 +9,13 @@ import argparse
 import asyncio
 import os
 import re
-import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -33,6 +32,7 @@ from server.inference.captioning.service import SOCKET, WorkerCaptionService
 from server.jobs.hearing import Heard, OpenFile, Tell, hear
 from server.log import configure_logging
 from server.masking import secret_values
+from server.running import run_to_end
 from server.speech.final import Account, final_account
 from server.speech.transcript import FORMATS, Transcript
 
@@ -43,7 +43,6 @@ READY_S = 120.0
 HANG_S = 60.0
 """How long a worker of our own may take to be there again, and be silent: it may be the least of what runs here."""
 
-Result = TypeVar("Result")
 Describe = Callable[[str], None]
 
 
@@ -58,7 +57,7 @@ def transcribe(settings: Settings, options: argparse.Namespace) -> int:
     outputs = [output for _, output, _ in targets if output is not None]
     if len(set(outputs)) < len(outputs):
         raise InvalidRequest("Two of the files have one name: their transcripts would overwrite each other.")
-    return _run(_all(settings, options, wish, targets))
+    return run_to_end(_all(settings, options, wish, targets))
 
 
 async def _all(
@@ -264,18 +263,3 @@ def _described(progress: Progress, row: Any, text: str) -> None:
 def _tell(progress: Progress, error: ClearcastError) -> int:
     progress.console.print(f"clearcast: {error.message}", markup=False, highlight=False, soft_wrap=True)
     return 1
-
-
-def _run(job: Coroutine[Any, Any, Result]) -> Result:
-    """Run to the end; SIGTERM ends it in good order, as Ctrl-C does."""
-
-    async def guarded() -> Result:
-        task = asyncio.current_task()
-        assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await job
-
-    try:
-        return asyncio.run(guarded())
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from rich.console import Console
@@ -26,6 +25,7 @@ from server.client.whip import BITRATE, MUSIC_BITRATE, Publication
 from server.client.whip import publish as publish_blocks
 from server.clock import SAMPLE_RATE
 from server.errors import ClearcastError, DiskFull
+from server.running import run_to_end
 
 IDLE_S = 90.0
 """Without audio for so long, after some was heard, listening ends."""
@@ -36,7 +36,6 @@ RECONNECT_S = 60.0
 """How long `publish` tries to get back to a server: longer than one takes to start anew and wait."""
 
 Told = Callable[[float], None]
-Result = TypeVar("Result")
 
 
 def publish(options: argparse.Namespace) -> int:
@@ -48,7 +47,7 @@ def publish(options: argparse.Namespace) -> int:
         def started(publication: Publication) -> None:
             bar.console.print(f"Live as stream {publication.stream_id}." if publication.stream_id else "Live.")
 
-        seconds = _run(
+        seconds = run_to_end(
             publish_file(
                 options.server,
                 path,
@@ -76,7 +75,7 @@ def listen(options: argparse.Namespace) -> int:
             show=lambda text: bar.update(row, description=text[-_SHOWN:] or "listening"),
         )
         quiet = None if options.captions else "listening"
-        heard, concealed = _run(
+        heard, concealed = run_to_end(
             record_stream(
                 options.server,
                 output,
@@ -93,21 +92,6 @@ def listen(options: argparse.Namespace) -> int:
     if output is not None:
         print(output)
     return 0 if heard else 1
-
-
-def _run(job: Coroutine[Any, Any, Result]) -> Result:
-    """Run to the end; SIGTERM ends it in good order, as Ctrl-C does."""
-
-    async def guarded() -> Result:
-        task = asyncio.current_task()
-        assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await job
-
-    try:
-        return asyncio.run(guarded())
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
 
 
 async def publish_file(

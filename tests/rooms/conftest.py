@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.rooms.hearing import TALK, ScriptedCaptions
 from tests.rooms.runs import Runs
 from tests.rooms.station import Station
 from tests.rooms.studio import Studio
@@ -16,6 +17,20 @@ from tests.rooms.studio import Studio
 async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
     """On a simulated clock; it waits five seconds for a publisher to come back."""
     studio = Studio(tmp_path, reconnect_s=5)
+    yield studio
+    await studio.host.close()
+
+
+@pytest.fixture
+def service() -> ScriptedCaptions:
+    return ScriptedCaptions(list(TALK))
+
+
+@pytest.fixture
+async def captioned(tmp_path: Path, service: ScriptedCaptions) -> AsyncIterator[Studio]:
+    """Whose streams are heard by `service`."""
+    studio = Studio(tmp_path, captions=service)
+    await studio.host.start()
     yield studio
     await studio.host.close()
 

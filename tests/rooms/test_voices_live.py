@@ -28,11 +28,6 @@ BOB = KnownVoice("bob", "Bob", "m", [0.0, 1.0, 0.0])
 
 
 @pytest.fixture
-def service() -> ScriptedCaptions:
-    return ScriptedCaptions(list(TALK))
-
-
-@pytest.fixture
 async def studio(tmp_path: Path, service: ScriptedCaptions) -> AsyncIterator[Studio]:
     studio = Studio(tmp_path, captions=service, reconnect_s=5)
     await studio.publish(voices=[ANN, BOB])

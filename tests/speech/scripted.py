@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -146,3 +147,15 @@ class Driver:
     @property
     def text(self) -> str:
         return "".join(word.text for word in self.words).strip()
+
+
+LONG = ["".join(random.Random(n).choices("abcdefghijklmnoprstuvwyz", k=6)) for n in range(216)]
+"""216 different words."""
+
+SENTENCE = "one two three four five six seven eight nine ten eleven twelve"
+PACKET = 960
+
+
+def play(talk: ScriptedTalk, length: float, listening: Listening | None = None) -> Driver:
+    samples = sound(talk.lines, length)
+    return Driver(listening or Listening(), talk).play(samples, range(0, len(samples), PACKET))
