@@ -18,8 +18,6 @@ from server.store.ids import new_id
 from server.store.people_records import ApiKey, User
 from server.store.store import Store
 
-STREAM_KEY = "stream-key"
-"""What the audit log calls the one that a user has."""
 NOTED_EVERY = timedelta(minutes=1)
 """How exactly it is known when a key was used last."""
 FORGET_AFTER = timedelta(days=30)
@@ -100,4 +98,4 @@ class Keys:
 
 def stream_credential(user_id: str) -> str:
     """The id of a user's stream key as a credential."""
-    return f"{STREAM_KEY}:{user_id}"
+    return f"stream-key:{user_id}"

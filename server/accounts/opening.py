@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,13 +11,19 @@ from server.accounts.audit import AuditBook
 from server.accounts.endings import Endings
 from server.accounts.first import FirstAccount
 from server.accounts.invitations import REMEMBERED, Invitations
+from server.accounts.keys import Keys
+from server.accounts.known import KnownActors
 from server.accounts.passwords import Passwords
 from server.accounts.profiles import Profiles
 from server.accounts.sessions import Sessions
+from server.accounts.signing import SigningKeys
+from server.accounts.tokens import Tokens
 from server.accounts.users import People
 from server.clock import Clock
 from server.config import Settings
 from server.store.store import Store
+
+UPKEEP_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -32,9 +39,16 @@ class Accounts:
     profiles: Profiles
     invitations: Invitations
     administration: Administration
+    tokens: Tokens
+    keys: Keys
+    known: KnownActors
+    """Of tokens and keys."""
+    upkeep: asyncio.Task[None]
 
     async def close(self) -> None:
         """Write down what waits."""
+        self.upkeep.cancel()
+        await asyncio.gather(self.upkeep, return_exceptions=True)
         await self.audit.close()
         self.passwords.close()
 
@@ -59,6 +73,30 @@ async def open_accounts(settings: Settings, store: Store, clock: Clock, password
         await first.start()
         await sessions.purge()
         await store.invitations.purge(clock.wall() - REMEMBERED)
+    signing = await asyncio.to_thread(SigningKeys.load, settings.data_dir / "keys.json", clock.wall())
+    tokens, keys = Tokens(store, clock, signing, endings), Keys(store, clock, endings)
     audit.start()
     administration = Administration(store, clock, people, passwords, audit, endings)
-    return Accounts(people, sessions, audit, endings, first, passwords, profiles, invitations, administration)
+    return Accounts(
+        people=people,
+        sessions=sessions,
+        audit=audit,
+        endings=endings,
+        first=first,
+        passwords=passwords,
+        profiles=profiles,
+        invitations=invitations,
+        administration=administration,
+        tokens=tokens,
+        keys=keys,
+        known=KnownActors(endings),
+        upkeep=asyncio.create_task(_keep_up(tokens, keys), name="accounts"),
+    )
+
+
+async def _keep_up(tokens: Tokens, keys: Keys) -> None:
+    """Change signing keys when it is time, and forget what has long ended; for ever."""
+    while True:
+        await keys.purge()
+        await tokens.keep_fresh()
+        await asyncio.sleep(UPKEEP_S)

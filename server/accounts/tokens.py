@@ -17,7 +17,7 @@ from server.accounts.endings import Endings
 from server.accounts.gate import Actor, Role
 from server.accounts.signing import LIFETIME, SigningKeys
 from server.clock import Clock
-from server.errors import InvalidRequest, NotAllowed, NotAuthenticated
+from server.errors import InvalidRequest, NotAllowed, NotAuthenticated, Unavailable
 from server.log import get_logger
 from server.store.ids import new_id
 from server.store.people_records import RefreshToken, User
@@ -115,7 +115,11 @@ class Tokens:
         """Change the signing key when it is time. Called now and then."""
         now = self._clock.wall()
         if self._signing.due(now):
-            await asyncio.to_thread(self._signing.rotate, now)
+            try:
+                await asyncio.to_thread(self._signing.rotate, now)
+            except Unavailable as error:
+                log.error("the signing key cannot be changed now", error=error.message)
+                return
             log.info("access tokens are signed with a new key")
 
     def _granted(self, token: RefreshToken, user: User, refresh: str, now: datetime) -> Granted:

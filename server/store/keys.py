@@ -13,6 +13,7 @@ from server.store.paging import MAX_PAGE, count, from_cursor, to_cursor
 from server.store.people_records import ApiKey, RefreshToken, User
 from server.store.people_schema import ApiKeyRow, RefreshTokenRow, UserRow
 from server.store.records import Page
+from server.store.users import user_of
 
 MAX_KEYS = 50
 """API keys of one user."""
@@ -84,7 +85,7 @@ class KeyTable:
         )
         async with self._database.read() as session:
             found = (await session.execute(query)).first()
-        return (_key(found[0]), _user(found[1])) if found is not None else None
+        return (_key(found[0]), user_of(found[1])) if found is not None else None
 
     # Stream keys
 
@@ -107,7 +108,7 @@ class KeyTable:
         query = select(UserRow).where(UserRow.stream_key_hash == token_hash, UserRow.disabled_at.is_(None))
         async with self._database.read() as session:
             row = await session.scalar(query)
-        return _user(row) if row is not None else None
+        return user_of(row) if row is not None else None
 
     # Refresh tokens
 
@@ -151,7 +152,7 @@ class KeyTable:
             row.used_at = now
             successor = replace(token, expires_at=expires_at)
             session.add(RefreshTokenRow(**_values(successor), token_hash=successor_hash))
-        return successor, _user(user)
+        return successor, user_of(user)
 
     async def family_of(self, token_hash: str) -> RefreshToken | None:
         """The token, whatever has become of it."""
@@ -170,7 +171,7 @@ class KeyTable:
         query = select(UserRow).where(UserRow.id == user_id, UserRow.disabled_at.is_(None), alive.exists())
         async with self._database.read() as session:
             row = await session.scalar(query)
-        return _user(row) if row is not None else None
+        return user_of(row) if row is not None else None
 
     async def families(self, user_id: str, now: datetime) -> list[RefreshToken]:
         """The newest token of each family that holds, the family that was used last first."""
@@ -220,7 +221,3 @@ def _key(row: ApiKeyRow) -> ApiKey:
 def _refresh_token(row: RefreshTokenRow) -> RefreshToken:
     values = {field.name: getattr(row, field.name) for field in fields(RefreshToken)}
     return RefreshToken(**values | {"scopes": tuple(row.scopes)})
-
-
-def _user(row: UserRow) -> User:
-    return User(**{field.name: getattr(row, field.name) for field in fields(User)})

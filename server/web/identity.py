@@ -9,6 +9,7 @@ from aiohttp import web
 from server.accounts import NOBODY, Actor
 from server.accounts.sessions import Caller
 from server.web.address import client_address, is_secure
+from server.web.bearer import bearer_actor
 from server.web.services import SERVICES
 
 COOKIE = "clearcast_session"
@@ -16,10 +17,16 @@ PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarde
 
 
 async def actor_of(request: web.Request) -> Actor:
-    """Who sends `request`; nobody, where it carries no credentials that hold."""
+    """Who sends `request`; nobody, where it carries no cookie that holds.
+
+    What a program proves itself with goes before a cookie. Raises NotAuthenticated where it does not hold.
+    """
     services = request.app[SERVICES]
     if not services.settings.accounts:
         return services.actor
+    bearer = await bearer_actor(request)
+    if bearer is not None:
+        return bearer
     token = session_token(request)
     return (await services.sessions.actor(token) if token else None) or NOBODY
 

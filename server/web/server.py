@@ -27,6 +27,7 @@ from server.web.handlers import (
     signalling,
     sound_check,
     streams,
+    tokens,
     voices,
 )
 from server.web.routing import ROUTES as ROUTES_KEY
@@ -39,6 +40,7 @@ TABLES = (
     auth.table,
     account.table,
     leaving.table,
+    tokens.table,
     channels.table,
     streams.table,
     captions.table,

@@ -16,8 +16,10 @@ from server.accounts.endings import Endings
 from server.accounts.first import FirstAccount
 from server.accounts.gate import Actor, local_actor
 from server.accounts.home import default_channel
+from server.accounts.keys import Keys
 from server.accounts.opening import Accounts
 from server.accounts.sessions import Sessions
+from server.accounts.tokens import Tokens
 from server.accounts.users import People
 from server.audio.frame import Samples
 from server.backplane import EventHub, Subscriber
@@ -193,6 +195,14 @@ class Services:
     @property
     def administration(self) -> Administration:
         return self.accounts.administration
+
+    @property
+    def tokens(self) -> Tokens:
+        return self.accounts.tokens
+
+    @property
+    def keys(self) -> Keys:
+        return self.accounts.keys
 
     @property
     def first(self) -> FirstAccount:

@@ -8,6 +8,7 @@ from server.accounts import Action, Role
 from server.accounts.sessions import actor_for
 from server.accounts.users import NewUser, SignedIn
 from server.errors import Conflict
+from server.rates import Rate
 from server.web import account_schemas, account_views
 from server.web.identity import caller_of, drop_session, keep_session
 from server.web.routing import Call, RouteTable
@@ -84,7 +85,7 @@ async def sign_in(call: Call) -> web.Response:
     return await welcome(call, came, 200)
 
 
-@table.route("POST", "/api/v1/auth/sign-out", Action.SIGN_IN, "Sign out", status=204)
+@table.route("POST", "/api/v1/auth/sign-out", Action.SIGN_IN, "Sign out", status=204, rate=Rate.WRITE)
 async def sign_out(call: Call) -> web.Response:
     await call.services.people.sign_out(caller_of(call.request))
     response = web.Response(status=204)
