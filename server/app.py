@@ -214,6 +214,8 @@ class Server:
         await services.leaving.go_on()
         self._stack.push_async_callback(services.leaving.close)
         left = await self._recover(services, media, caption_journal)
+        self._stack.push_async_callback(services.community.close)
+        await services.community.start()
         self._stack.push_async_callback(announce_closing, services)
         self._stack.callback(media.drain)
         await media.start()

@@ -278,6 +278,17 @@ class Settings(BaseSettings):
         None, description="SQLAlchemy address of the database; SQLite in the data folder when unset."
     )
 
+    push_contact: str | None = Field(
+        None,
+        pattern=r"^(mailto:[^@\s]+@[^@\s]+|https://\S+)$",
+        max_length=200,
+        description="Where the services that pass on messages to browsers may reach you, `mailto:you@example.org`; no "
+        "such messages (Web Push) are sent when unset.",
+    )
+    push_private: bool = Field(
+        False, description="Whether services that pass on messages may be in your own network, and without TLS."
+    )
+
     @field_validator("cors_origins", "allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _origins(cls, value: Any) -> Any:

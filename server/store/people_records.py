@@ -175,3 +175,26 @@ class Group:
     created_at: datetime
     members: tuple[str, ...] = ()
     """Ids of users."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that somebody is told; `data` names people and streams by id."""
+
+    id: str
+    user_id: str
+    kind: str
+    data: Mapping[str, Any]
+    created_at: datetime
+    read_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PushSubscription:
+    """A browser that wants to be told while the page is closed (RFC 8030); its keys are those of RFC 8291."""
+
+    id: str
+    user_id: str
+    endpoint: str
+    keys: Mapping[str, str]
+    created_at: datetime

@@ -20,6 +20,7 @@ from server.store.groups import GroupTable
 from server.store.invitations import InvitationTable
 from server.store.jobs import JobTable
 from server.store.keys import KeyTable
+from server.store.notices import NoticeTable, PushTable
 from server.store.paging import MAX_PAGE, count, from_cursor, to_cursor
 from server.store.people_records import Sight
 from server.store.records import Channel, Page, Recording, RecordingState, StoredStream
@@ -47,6 +48,8 @@ class Store:
         self.belongings = BelongingTable(self._database)
         self.sessions = SessionTable(self._database)
         self.audit = AuditTable(self._database)
+        self.notices = NoticeTable(self._database)
+        self.push = PushTable(self._database)
 
     async def open(self) -> None:
         """Bring the tables up to date. Raises Unavailable."""

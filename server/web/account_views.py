@@ -8,6 +8,7 @@ from server.accounts import Actor, Role
 from server.errors import NotAuthenticated, NotFound
 from server.store.people_records import User
 from server.web.account_schemas import Me, Preferences
+from server.web.people_views import avatar_url
 from server.web.services import Services
 
 
@@ -39,13 +40,6 @@ async def me(services: Services, actor: Actor) -> Me:
         created_at=user.created_at,
         role=actor.role.value,
     )
-
-
-def avatar_url(user: User) -> str | None:
-    """Where somebody's picture is; another address for each picture, so that browsers may keep it."""
-    if user.avatar_at is None:
-        return None
-    return f"/api/v1/people/{user.id}/avatar?v={int(user.avatar_at.timestamp())}"
 
 
 def preferences(user: User) -> Preferences:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from server.accounts.presence import OnAir
 from server.backplane import EventHub
 from server.inference.caption_lane import CaptionerStatus
 from server.inference.lane import DenoiserStatus
@@ -17,6 +18,8 @@ from server.rooms.messages import (
     OffRecordTold,
     SpeakersTold,
     SpeakingTold,
+    StreamInfo,
+    StreamState,
 )
 from server.store.records import Job, Recording
 from server.web import caption_views, views
@@ -52,6 +55,7 @@ class Announcer:
         if stream is None:
             self._hub.publish("streams", event.type, {"stream": None, "stage": event.stage, "detail": event.detail})
             return
+        await self.on_air(stream, begins=event.type == "stream_started")
         kind = "degraded" if event.type == "recording_failed" else event.type
         if event.type in STREAM_EVENTS:
             data: dict[str, Any] = (await views.stream_on(self._services, stream)).model_dump(mode="json")
@@ -65,6 +69,18 @@ class Announcer:
         self._hub.publish(f"stream:{stream.id}", kind, data)
         if event.type == "stream_ended":
             self._hub.let_go(f"captions:{stream.id}")  # half a megabyte for every stream that there ever was
+
+    async def on_air(self, stream: StreamInfo, *, begins: bool = False) -> None:
+        """Friends of whoever publishes see whether they are live; they are told when it `begins`."""
+        community = self._services.community
+        if stream.state is StreamState.ENDED:
+            community.presence.ended(stream.id)
+        elif stream.state is not StreamState.CONNECTING and self._services.settings.accounts:
+            channel = await self._services.channel(stream.channel_id)
+            now = OnAir(stream.id, stream.channel_id, stream.principal, channel.slug, stream.title)
+            community.presence.began(now)
+            if begins:
+                community.notices.went_live(now)
 
     def levels(self, levels: Levels) -> None:
         """Tell whoever watches the stream just now how loud it is."""

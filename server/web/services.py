@@ -12,6 +12,7 @@ from aiohttp import web
 from server.accounts.administration import Administration
 from server.accounts.audit import AuditBook
 from server.accounts.circles import Circles
+from server.accounts.community import Community
 from server.accounts.endings import Endings
 from server.accounts.first import FirstAccount
 from server.accounts.gate import Actor, local_actor
@@ -40,6 +41,7 @@ from server.rooms.messages import ListenGrant, PeerAnswer, PublishGrant, StreamC
 from server.store.records import Channel
 from server.store.store import Store
 from server.web.allowance import Allowance
+from server.web.announce_people import PeopleAnnouncer
 from server.web.body import BodyRoom
 from server.web.limits import Limits
 
@@ -144,6 +146,7 @@ class Services:
     circles: Circles = field(init=False)
     leaving: Leaving = field(init=False)
     exports: Exports = field(init=False)
+    community: Community = field(init=False)
     secure: bool = False
     """Whether the server itself speaks TLS."""
     sockets: set[web.WebSocketResponse] = field(default_factory=set)
@@ -171,6 +174,9 @@ class Services:
         self.leaving = Leaving(self.store, self.library.files, self.clock, self.media, self._gone)
         self.exports = Exports(self.store, self.library.files, self.caption_desk)
         self.circles = Circles(self.store.friends.circle)
+        announcer = PeopleAnnouncer(self.hub)
+        self.community = Community(self.settings, self.store, self.clock, self.circles, announcer)
+        announcer.serve(self.community.friends, self.community.notices)
         SOCKETS.watch(self.sockets)
         READERS.watch(self.readers)
         self.limits = Limits(self.settings.rate_limits)

@@ -24,6 +24,7 @@ from server.web import binding, body, docs, problems
 from server.web.openapi import document
 from server.web.routing import Route
 from server.web.server import ROUTES
+from tests.store.people import add_people
 
 CLOSED = [route for route in ROUTES if RULES[route.action] not in (Rule.EVERYBODY, Rule.VIEWER)]
 
@@ -121,6 +122,10 @@ async def thing_at(server: Server, route: Route) -> str:
         heard = VoicePrint("model", np.ones(2, np.float32), 9.0)
         voice = await services.store.voices.learn("local", "Anna", [heard], services.clock.wall())
         return route.path.replace("{id}", voice.id)
+    if "/groups/" in route.path:
+        await add_people(services.store, "local")
+        group = await services.store.groups.add("local", "Band", services.clock.wall())
+        return route.path.replace("{id}", group.id)
     home = services.default_channel
     stream = StoredStream("abc", home.id, "local", "Anna", "Talk", "ended", home.created_at, home.created_at)
     await services.store.save_stream(stream)

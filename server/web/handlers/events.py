@@ -11,7 +11,7 @@ from typing import Literal
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from server.accounts import Action, Resource, authorise
+from server.accounts import Action, Resource, Role, authorise
 from server.backplane import Position, Subscriber
 from server.errors import ClearcastError, InvalidRequest, NotAllowed, Unavailable
 from server.log import get_logger
@@ -84,9 +84,14 @@ async def events(call: Call) -> web.StreamResponse:
     subscriber = Subscriber(on_drop=partial(_drop, call))
     # One writer per socket, and it is this task's child: nothing outlives the connection.
     writer = asyncio.create_task(_write(call, socket, subscriber), name="events")
+    presence, member = services.community.presence, call.actor.role in (Role.MEMBER, Role.ADMINISTRATOR)
+    if member:
+        presence.arrived(call.actor.id)
     try:
         await _read(call, socket, subscriber)
     finally:
+        if member:
+            presence.left(call.actor.id)
         services.sockets.discard(socket)
         services.hub.unsubscribe(subscriber)
         writer.cancel()

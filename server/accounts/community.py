@@ -1,0 +1,57 @@
+"""How people know each other, put together: friends, presence, notices."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+from server.accounts.circles import Circles
+from server.accounts.friends import Friends, FriendTold
+from server.accounts.notifications import NewsTold, Notifier
+from server.accounts.presence import OnAir, PresenceBook, Sight
+from server.accounts.presence_teller import PresenceTeller, PresenceTold
+from server.accounts.push import PushService
+from server.clock import Clock
+from server.config import Settings
+from server.store.store import Store
+
+
+class Told(FriendTold, NewsTold, PresenceTold, Protocol):
+    """Tells people's pages."""
+
+
+class Community:
+    """What the rest of the server asks about people who know each other. `start`, then `close`."""
+
+    def __init__(self, settings: Settings, store: Store, clock: Clock, circles: Circles, told: Told) -> None:
+        sight: Sight = FriendsSee(circles)
+        self.book = PresenceBook()
+        self.groups = store.groups
+        self.push = PushService(
+            store.push, clock, settings.data_dir, settings.push_contact, private=settings.push_private
+        )
+        self.notices = Notifier(store, clock, circles, sight, self.push, told)
+        self.presence = PresenceTeller(self.book, circles, sight, told)
+        self.friends = Friends(store, clock, circles, self.book, sight, self.notices, told)
+
+    async def start(self) -> None:
+        """Raises Unavailable where the key that signs messages to browsers cannot be read."""
+        await self.push.start()
+        self.notices.start()
+        self.presence.start()
+
+    async def close(self) -> None:
+        await self.presence.close()
+        await self.notices.close()
+        await self.push.close()
+
+
+class FriendsSee:
+    """Friends may know of each other's streams."""
+
+    def __init__(self, circles: Circles) -> None:
+        self._circles = circles
+
+    async def visible(self, viewer: str, streams: Collection[OnAir]) -> set[str]:
+        friends = (await self._circles.of(viewer)).friends
+        return {stream.stream_id for stream in streams if stream.owner == viewer or stream.owner in friends}
