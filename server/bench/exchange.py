@@ -1,7 +1,9 @@
 """How long a hop takes to the denoise worker and back when there is no model: `clearcast bench exchange`.
 
 A process of its own gives back what it is given, over the shared memory and the wake-ups that serve the streams. Every
-10 ms each stream hands in a hop; a round trip ends when the answer of the last stream has been taken.
+10 ms each stream hands in a hop; a round trip ends when the answer of the last stream has been taken. Every half second
+the same two processes do the least that anything could do in its place: the same wake-ups, and the audio copied as one
+piece three times, without anybody knowing whose it is.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -21,7 +25,7 @@ from server.audio.frame import Samples
 from server.bench.common import emit, main, note
 from server.clock import HOP, SAMPLE_RATE
 from server.errors import Unavailable
-from server.inference.exchange.area import Area, Descriptors
+from server.inference.exchange.area import Area, Descriptors, clear
 from server.inference.exchange.host import HostEnd
 from server.inference.exchange.worker import WorkerEnd
 from server.process import raise_priority
@@ -29,89 +33,166 @@ from server.process import raise_priority
 BAR_MS = 1.0
 _PATIENCE_S = 10.0
 _WARM = 20
-"""Round trips before those that count."""
+"""Round trips of each way before those that count."""
+_TURN = 50
+"""Round trips of one way before the other has its turn."""
 
 _ECHO = "import sys; from server.bench.exchange import echo; echo(*map(int, sys.argv[1:]))"
 
 
-def echo(memory: int, requests: int, answers: int, capacity: int, parent: int) -> None:
+def echo(capacity: int, parent: int, *descriptors: int) -> None:
     """The other process: answers every hop with itself, until its parent is gone."""
     raise_priority()  # as the worker does
-    gc.disable()
-    area = Area(Descriptors(memory, requests, answers), capacity)
-    end = WorkerEnd(area)
+    end = WorkerEnd(Area(Descriptors(*descriptors[:3]), capacity))
+    floor = Area(Descriptors(*descriptors[3:]), capacity)
+    wanted = np.ones(capacity, np.bool_)
     poll = select.poll()
-    poll.register(requests, select.POLLIN)
-    end.signal()  # ready
+    for area in (end.area, floor):
+        poll.register(area.descriptors.requests, select.POLLIN)
+        os.eventfd_write(area.descriptors.answers, 1)  # ready
+    gc.collect()
+    gc.freeze()  # as the worker does
     while os.getppid() == parent:
-        if not poll.poll(500):
-            continue
-        end.woken()
-        while (batch := end.take(0)) is not None:
-            end.answer(batch, batch.indices, batch.hops, np.ones(len(batch.slots), np.bool_))
-            end.signal()
+        ready = dict(poll.poll(500))
+        if floor.descriptors.requests in ready:
+            clear(floor.descriptors.requests)
+            floor.answer_audio[:capacity] = floor.request_audio[:capacity]
+            os.eventfd_write(floor.descriptors.answers, 1)
+        if end.area.descriptors.requests in ready:
+            end.woken()
+            while (batch := end.take(0)) is not None:
+                end.answer(batch, batch.indices, batch.hops, wanted[: len(batch.slots)])
+                end.signal()
+                end.beat()
+            end.closed()
+
+
+class _Way(Protocol):
+    """One way there and back. Both raise Unavailable when the other process does not answer."""
+
+    def round_trip(self, number: int) -> None: ...
+
+    def wrong(self, number: int) -> int:
+        """How many of the hops came back from the last round trip in another shape than they went."""
+        ...
+
+
+class _Exchange:
+    """As the lanes of all streams use it in a beat."""
+
+    def __init__(self, area: Area, hops: Samples) -> None:
+        self._wait = _Answers(area)
+        self._host = HostEnd(area)
+        self._slots = [slot for _ in hops if (slot := self._host.open()) is not None]
+        self._hops = hops
+        self._answers: dict[int, list[tuple[int, Samples]]] = {}
+
+    def round_trip(self, number: int) -> None:
+        host, answers = self._host, self._answers
+        answers.clear()
+        for slot, hop in zip(self._slots, self._hops, strict=True):
+            host.submit(slot, number, hop)
+        host.flush()
+        while len(answers) < len(self._slots):
+            self._wait.wait()
+            host.answered()
+            for slot in self._slots:
+                if answer := host.collect(slot):
+                    answers[slot] = answer
+
+    def wrong(self, number: int) -> int:
+        return sum(
+            len(answer := self._answers[slot]) != 1 or answer[0][0] != number or not np.array_equal(answer[0][1], hop)
+            for slot, hop in zip(self._slots, self._hops, strict=True)
+        )
+
+
+class _Floor:
+    """The least that it could take."""
+
+    def __init__(self, area: Area, hops: Samples) -> None:
+        self._wait = _Answers(area)
+        self._area = area
+        self._hops = hops
+        self._answers = np.zeros_like(hops)
+
+    def round_trip(self, number: int) -> None:
+        area = self._area
+        area.request_audio[: len(self._hops)] = self._hops
+        os.eventfd_write(area.descriptors.requests, 1)
+        self._wait.wait()
+        clear(area.descriptors.answers)
+        self._answers = area.answer_audio[: len(self._hops)].copy()
+
+    def wrong(self, number: int) -> int:
+        return int((self._answers != self._hops).any(1).sum())
+
+
+class _Answers:
+    """The other process's wake-ups, of which the first says that it is there."""
+
+    def __init__(self, area: Area) -> None:
+        self._poll = select.poll()
+        self._poll.register(area.descriptors.answers, select.POLLIN)
+        self.wait()
+        clear(area.descriptors.answers)
+
+    def wait(self) -> None:
+        if not self._poll.poll(int(_PATIENCE_S * 1000)):
+            raise Unavailable("The other process does not answer.")
 
 
 def measure(streams: int, seconds: float) -> dict[str, object]:
     """The JSON object of the bench. Raises Unavailable when the other process does not answer."""
-    area = Area.create(streams)
+    areas = [Area.create(streams), Area.create(streams)]
+    descriptors = [descriptor for area in areas for descriptor in area.descriptors]
     process = subprocess.Popen(
-        [sys.executable, "-c", _ECHO, *map(str, (*area.descriptors, streams, os.getpid()))],
-        pass_fds=area.descriptors,
+        [sys.executable, "-c", _ECHO, *map(str, (streams, os.getpid(), *descriptors))],
+        pass_fds=descriptors,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
     try:
-        return _round_trips(area, streams, max(1, int(seconds * SAMPLE_RATE / HOP)))
+        hops: Samples = np.random.default_rng(0).normal(0.0, 0.1, (streams, HOP)).astype(np.float32)
+        ways = (_Exchange(areas[0], hops), _Floor(areas[1], hops))
+        gc.collect()
+        gc.freeze()  # as the server does
+        (took, wrong), (floor, _) = _take_turns(ways, max(1, int(seconds * SAMPLE_RATE / HOP)))
     finally:
+        gc.unfreeze()
         process.kill()
         process.wait()
-        area.close()
-
-
-def _round_trips(area: Area, streams: int, rounds: int) -> dict[str, object]:
-    poll = select.poll()
-    poll.register(area.descriptors.answers, select.POLLIN)
-    _await(poll)
-    host = HostEnd(area)
-    host.answered()
-    slots = [slot for _ in range(streams) if (slot := host.open()) is not None]
-    hops: Samples = np.random.default_rng(0).normal(0.0, 0.1, (streams, HOP)).astype(np.float32)
-    took = []
-    wrong = 0
-    due = time.perf_counter()
-    for number in range(_WARM + rounds):
-        due += HOP / SAMPLE_RATE
-        time.sleep(max(0.0, due - time.perf_counter()))
-        due = max(due, time.perf_counter())
-        began = time.perf_counter()
-        for slot, hop in zip(slots, hops, strict=True):
-            host.submit(slot, number, hop)
-        host.flush()
-        waiting = set(slots)
-        while waiting:
-            _await(poll)
-            host.answered()
-            for slot in list(waiting):
-                for index, samples in host.collect(slot):
-                    wrong += index != number or samples[0] != hops[slot, 0]
-                    waiting.discard(slot)
-        took.append((time.perf_counter() - began) * 1e3)
-    counted = took[_WARM:]
-    p50, p99 = np.quantile(counted, [0.5, 0.99])
+        for area in areas:
+            area.close()
+    (p50, p99), (floor_p50, floor_p99) = np.quantile(took, [0.5, 0.99]), np.quantile(floor, [0.5, 0.99])
     return {
         "streams": streams,
-        "rounds": rounds,
+        "rounds": len(took),
         "p50_ms": p50,
         "p99_ms": p99,
-        "max_ms": max(counted),
+        "max_ms": max(took),
         "bar_ms": BAR_MS,
+        "floor_p50_ms": floor_p50,
+        "floor_p99_ms": floor_p99,
+        "ratio_to_floor": p50 / floor_p50,
         "wrong": wrong,
     }
 
 
-def _await(poll: select.poll) -> None:
-    if not poll.poll(int(_PATIENCE_S * 1000)):
-        raise Unavailable("The other process does not answer.")
+def _take_turns(ways: Sequence[_Way], rounds: int) -> list[tuple[list[float], int]]:
+    """Of each way: how long each of so many round trips took in ms, one every 10 ms, and how many hops were wrong."""
+    took: list[list[float]] = [[] for _ in ways]
+    wrong = [0] * len(ways)
+    due = time.perf_counter()
+    for first in range(0, _WARM + rounds, _TURN):
+        for which, way in enumerate(ways):
+            for number in range(first, min(first + _TURN, _WARM + rounds)):
+                due += HOP / SAMPLE_RATE
+                time.sleep(max(0.0, due - time.perf_counter()))
+                began = due = max(due, time.perf_counter())
+                way.round_trip(number)
+                took[which].append((time.perf_counter() - began) * 1e3)
+                wrong[which] += way.wrong(number)
+    return [(durations[_WARM:], count) for durations, count in zip(took, wrong, strict=True)]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

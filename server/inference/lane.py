@@ -24,9 +24,9 @@ REQUESTS = Queue(
 )
 ANSWERS = Queue(
     "denoise_results",
-    RING,
+    f"{RING} for each place in the denoiser",
     Policy.NEWEST,
-    holds="clean hops of a stream on their way back",
+    holds="clean hops of all streams on their way back",
     drop="The event loop stood still; what it did not take was too late.",
 )
 

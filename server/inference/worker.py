@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from server.clock import HOP
 from server.errors import ClearcastError, ModelCorrupt, ModelMissing, Unavailable
 from server.inference.denoiser import Denoiser
-from server.inference.exchange.area import Area, Descriptors, Words, WorkerState
+from server.inference.exchange.area import Area, Control, Descriptors, Words, WorkerState
 from server.inference.exchange.worker import Batch, WorkerEnd
 from server.inference.headroom import streams_in_real_time
 from server.log import configure_logging, get_logger
@@ -219,11 +219,11 @@ def serve(end: WorkerEnd, lanes: Lanes, control: socket.socket, max_age_ms: int)
         if requests not in ready:
             continue
         end.woken()
-        lanes.drop_closed()
         while (batch := end.take(time.monotonic_ns() - max_age_ms * 1_000_000)) is not None:
             lanes.run(batch)
             end.signal()
             end.beat()
+        lanes.drop_closed()
 
 
 def say(control: socket.socket, **message: Any) -> None:
@@ -264,7 +264,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     def work() -> None:
         area = Area(Descriptors(memory, requests, answers), config.capacity)
-        area.control[:] = 0
+        for word in Control:
+            area.control[word] = 0
         began = time.monotonic()
         denoiser, detail = load(config)
         end = WorkerEnd(area)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from server.inference.exchange.area import Area, Descriptors
 from server.inference.exchange.host import HostEnd
 from server.inference.exchange.worker import WorkerEnd
-from server.inference.lane import RING
+from server.inference.lane import ANSWERS, RING
 from tests.inference.helpers import hop
 
 
@@ -96,6 +96,55 @@ def test_answers_that_nobody_collects_are_bounded(area: Area) -> None:
     assert all(samples[0] == index for index, samples in answers)
 
 
+def test_answers_go_around_the_end_of_their_ring(area: Area) -> None:
+    host, worker = HostEnd(area), WorkerEnd(area)
+    slots = [host.open() for _ in range(3)]
+    for index in range(5 * RING):
+        asked = slots[: 1 + index % 3]
+        for slot in asked:
+            assert host.submit(slot, index, hop(100 * slot + index))
+        host.flush()
+        serve(worker)
+        for slot in asked:
+            [(answered, samples)] = host.collect(slot)
+            assert answered == index
+            assert (samples == 100 * slot + index).all()
+
+
+def test_answers_beyond_the_whole_ring_are_refused_and_counted(area: Area) -> None:
+    host, worker = HostEnd(area), WorkerEnd(area)
+    slots = [host.open() for _ in range(4)]
+    dropped = ANSWERS.dropped
+    for index in range(RING + 2):
+        for slot in slots:
+            assert host.submit(slot, index, hop(index))
+        host.flush()
+        serve(worker)
+    host.answered()
+    assert ANSWERS.dropped - dropped == 2 * 4
+    for slot in slots:
+        assert [index for index, _ in host.collect(slot)] == list(range(RING))
+    host.submit(slots[0], 99, hop(1))
+    host.flush()
+    serve(worker)
+    assert [index for index, _ in host.collect(slots[0])] == [99]
+
+
+def test_one_that_collects_nothing_costs_the_others_none_of_their_answers(area: Area) -> None:
+    host, worker = HostEnd(area), WorkerEnd(area)
+    idle, busy = host.open(), host.open()
+    dropped = ANSWERS.dropped
+    for index in range(3 * RING):
+        for slot in (idle, busy):
+            assert host.submit(slot, index, hop(index))
+        host.flush()
+        serve(worker)
+        assert [answered for answered, _ in host.collect(busy)] == [index]
+    assert ANSWERS.dropped - dropped == 2 * RING
+    assert host.uncollected() == RING
+    assert [index for index, _ in host.collect(idle)] == list(range(RING))
+
+
 def test_all_slots_can_be_taken_and_given_back(area: Area) -> None:
     host = HostEnd(area)
     slots = [host.open() for _ in range(5)]
@@ -149,7 +198,7 @@ def test_hops_that_waited_too_long_are_thrown_away(area: Area) -> None:
     slot = host.open()
     for index in range(3):
         host.submit(slot, index, hop(index))
-    host.flush()
+        host.flush()
     stamps = area.request_entries[slot * RING :][:3, 2]
     batch = worker.take(int(stamps[2]))
     assert batch is not None
@@ -183,7 +232,8 @@ def test_a_flush_without_hops_wakes_nobody(area: Area) -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["submit", "flush", "serve", "collect", "reset"]), st.integers(0, 2)), max_size=120
+        st.tuples(st.sampled_from(["submit", "flush", "serve", "collect", "reset", "reopen"]), st.integers(0, 2)),
+        max_size=120,
     )
 )
 def test_whatever_the_order_answers_are_right_in_order_and_of_this_generation(steps: list[tuple[str, int]]) -> None:
@@ -201,6 +251,10 @@ def test_whatever_the_order_answers_are_right_in_order_and_of_this_generation(st
             serve(worker)
         elif action == "reset":
             host.reset(slots[slot])
+            oldest[slot] = following[slot]
+        elif action == "reopen":
+            host.close(slots[slot])
+            assert host.open() == slots[slot]
             oldest[slot] = following[slot]
         else:
             for index, samples in host.collect(slots[slot]):

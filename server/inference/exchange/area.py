@@ -16,8 +16,6 @@ from server.clock import HOP
 from server.inference.lane import RING
 
 _PAGE = 4096
-COLUMNS = 8
-"""Words a slot has on each side: one cache line, so that the two sides do not share one."""
 
 Words = NDArray[np.int64]
 
@@ -34,9 +32,7 @@ class Control(IntEnum):
     """Batches denoised."""
     DROPPED = 4
     """Hops thrown away for being too old when the worker came to them."""
-    STAMP = 5
-    """When the newest hop answered was submitted, ns of the monotonic clock."""
-    REFUSED = 6
+    REFUSED = 5
     """Answers that found their ring full."""
 
 
@@ -47,32 +43,17 @@ class WorkerState(IntEnum):
     READY = 1
 
 
-class HostWord(IntEnum):
-    """Words of a slot that the server writes."""
-
-    OPEN = 0
-    SUBMITTED = 1
-    COLLECTED = 2
-    POST_FILTER = 3
-
-
-class WorkerWord(IntEnum):
-    """Words of a slot that the worker writes."""
-
-    TAKEN = 0
-    ANSWERED = 1
-
-
 class EntryWord(IntEnum):
     """Words beside each hop in a ring."""
 
     INDEX = 0
     GENERATION = 1
     STAMP = 2
+    """When the first hop of its tick was submitted, ns of the monotonic clock."""
+    SLOT = 3
 
 
-ENTRY = 4
-"""Words beside each hop; one is unused."""
+ENTRY = len(EntryWord)
 
 
 class Descriptors(NamedTuple):
@@ -111,26 +92,30 @@ class Area:
         if os.fstat(descriptors.memory).st_size != size:
             raise ValueError(f"the shared memory does not hold {capacity} slots")
         memory = mmap.mmap(descriptors.memory, size)
-        self.words = memoryview(memory).cast("q")
-        """All of it as words: single ones are read and written several times faster than through numpy."""
-        self.worker_at, self.requests_at = offsets[2] // 8, offsets[3] // 8
-        words: Words = np.frombuffer(memory, np.int64)
-        audio: Samples = np.frombuffer(memory, np.float32)
 
-        def cut(part: int, shape: tuple[int, ...]) -> Words:
-            first = offsets[part] // 8
-            return words[first : first + int(np.prod(shape))].reshape(shape)
+        def words(part: int, *shape: int) -> Words:
+            return np.frombuffer(memory, np.int64, int(np.prod(shape)), offsets[part]).reshape(shape)
 
-        self.control = cut(0, (COLUMNS,))
-        self.host = cut(1, (capacity, COLUMNS))
-        self.worker = cut(2, (capacity, COLUMNS))
-        # Rows of the rings: that of slot s at place p is s · RING + p.
+        def audio(part: int) -> Samples:
+            return np.frombuffer(memory, np.float32, rows * HOP, offsets[part]).reshape(rows, HOP)
+
         rows = capacity * RING
-        self.request_entries = cut(3, (rows, ENTRY))
-        self.answer_entries = cut(4, (rows, ENTRY))
-        self.request_audio, self.answer_audio = (
-            audio[first // 4 : first // 4 + rows * HOP].reshape(rows, HOP) for first in offsets[5:7]
-        )
+        # What is read and written a word at a time: that is several times faster than through numpy.
+        self.control = words(0, len(Control)).data
+        # Columns with something for each slot; those of the server:
+        self.open: NDArray[np.bool_] = np.frombuffer(memory, np.bool_, capacity, offsets[1])
+        self.post_filter: NDArray[np.bool_] = np.frombuffer(memory, np.bool_, capacity, offsets[2])
+        self.submitted = words(3, capacity)
+        # … and the worker's:
+        self.taken = words(4, capacity)
+        # Rows of the rings towards the worker: that of slot s at place p is s · RING + p.
+        self.request_entries = words(5, rows, ENTRY)
+        self.request_audio = audio(6)
+        # The ring back, one for all slots: what the worker has put in and the server has taken out.
+        self.answered = words(7, 1).data
+        self.collected = words(8, 1).data
+        self.answer_entries = words(9, rows, ENTRY)
+        self.answer_audio = audio(10)
 
     @classmethod
     def create(cls, capacity: int) -> Area:
@@ -138,7 +123,9 @@ class Area:
         memory = os.memfd_create("clearcast-denoise", os.MFD_CLOEXEC)
         os.ftruncate(memory, _layout(capacity)[0])
         flags = os.EFD_CLOEXEC | os.EFD_NONBLOCK
-        return cls(Descriptors(memory, os.eventfd(0, flags), os.eventfd(0, flags)), capacity)
+        area = cls(Descriptors(memory, os.eventfd(0, flags), os.eventfd(0, flags)), capacity)
+        area.request_entries[:, EntryWord.SLOT] = np.arange(len(area.request_entries)) // RING
+        return area
 
     def close(self) -> None:
         """Close the descriptors; the memory goes with the last view of it."""
@@ -147,10 +134,10 @@ class Area:
 
 
 def _layout(capacity: int) -> tuple[int, list[int]]:
-    """Size in bytes and where each part begins, each on a page of its own."""
-    entries = capacity * RING * ENTRY * 8
-    audio = capacity * RING * HOP * 4
-    sizes = [COLUMNS * 8, capacity * COLUMNS * 8, capacity * COLUMNS * 8, entries, entries, audio, audio]
+    """Size in bytes and where each part begins, each on a page of its own, since each has one writer."""
+    column, rows = capacity * 8, capacity * RING
+    entries, audio = rows * ENTRY * 8, rows * HOP * 4
+    sizes = [len(Control) * 8, capacity, capacity, column, column, entries, audio, 8, 8, entries, audio]
     offsets, end = [], 0
     for size in sizes:
         offsets.append(end)

@@ -10,23 +10,11 @@ from array import array
 import numpy as np
 
 from server.audio.frame import Samples
-from server.clock import HOP
-from server.inference.exchange.area import (
-    COLUMNS,
-    ENTRY,
-    Area,
-    Control,
-    EntryWord,
-    HostWord,
-    Words,
-    WorkerWord,
-    clear,
-    fence,
-)
+from server.inference.exchange.area import ENTRY, Area, Control, EntryWord, Words, clear, fence
+from server.inference.exchange.ring import between
 from server.inference.lane import ANSWERS, REQUESTS, RING
 
-_TAKEN, _ANSWERED = int(WorkerWord.TAKEN), int(WorkerWord.ANSWERED)
-_INDEX, _GENERATION, _STAMP = (int(word) for word in EntryWord)
+_INDEX, _GENERATION, _STAMP, _ = (int(word) for word in EntryWord)
 
 
 class HostEnd:
@@ -34,36 +22,28 @@ class HostEnd:
 
     def __init__(self, area: Area) -> None:
         self.area = area
-        self._words = area.words
-        self._taken_at, self._answered_at = area.worker_at + _TAKEN, area.worker_at + _ANSWERED
-        self._entries_at = area.requests_at
+        self._taken = area.taken.data
+        self._entries = area.request_entries.reshape(-1).data
         self._free = list(range(area.capacity))
-        # As numbers of Python's one by one, as arrays all at once: the same memory.
         self._submitted = array("q", bytes(8 * area.capacity))
         self._submitted_words: Words = np.frombuffer(self._submitted, np.int64)
-        self._collected = array("q", bytes(8 * area.capacity))
-        self._collected_words: Words = np.frombuffer(self._collected, np.int64)
+        self._collected = 0
         self._generation = [0] * area.capacity
-        self._rows: list[int] = []
-        self._hops: list[Samples] = []
-        """What was submitted since the last flush, and the rows of the ring that it is for."""
         self._fetched: list[list[tuple[int, Samples]]] = [[] for _ in range(area.capacity)]
-        """For each slot what the next `collect` gives, out of its ring already."""
+        """For each slot what the next `collect` gives, out of the ring already."""
         self._dirty = False
-        self._counted = [0, 0]
+        self._stamp = 0
+        self._counted = (0, 0)
         REQUESTS.measure(self, HostEnd.unread)
-        ANSWERS.measure(self, HostEnd.uncollected)
+        ANSWERS.measure(self, HostEnd.uncollected, len(area.answer_audio))
 
     def open(self) -> int | None:
         """A slot for one stream, or None when all are taken."""
         if not self._free:
             return None
         slot = heapq.heappop(self._free)
-        self.reset(slot)
-        self._collected[slot] = int(self.area.worker[slot, WorkerWord.ANSWERED])
-        self.area.host[slot, HostWord.COLLECTED] = self._collected[slot]
-        self.area.host[slot, HostWord.POST_FILTER] = 0
-        self.area.host[slot, HostWord.OPEN] = 1
+        self.area.post_filter[slot] = False
+        self.area.open[slot] = True
         return slot
 
     @property
@@ -73,11 +53,12 @@ class HostEnd:
 
     def post_filter(self, slot: int, on: bool) -> None:
         """Whether the engine's post-filter is wanted; the worker looks at every hop."""
-        self.area.host[slot, HostWord.POST_FILTER] = on
+        self.area.post_filter[slot] = on
 
     def close(self, slot: int) -> None:
         """Give a slot back; answers still on their way are never seen."""
-        self.area.host[slot, HostWord.OPEN] = 0
+        self.reset(slot)
+        self.area.open[slot] = False
         self._dirty = True
         heapq.heappush(self._free, slot)
 
@@ -87,22 +68,18 @@ class HostEnd:
         self._fetched[slot] = []
 
     def submit(self, slot: int, index: int, samples: Samples) -> bool:
-        """Put a hop (480,) into the ring; False, and not put, when the worker is a whole ring behind.
-
-        It is copied by `flush`, and must not change before.
-        """
-        words = self._words
+        """Put a hop (480,) into the ring; False, and not put, when the worker is a whole ring behind."""
         written = self._submitted[slot]
-        if written - words[self._taken_at + slot * COLUMNS] >= RING:
+        if written - self._taken[slot] >= RING:
             REQUESTS.dropped += 1
             return False
+        self._stamp = self._stamp or time.monotonic_ns()
         row = slot * RING + written % RING
-        self._rows.append(row)
-        self._hops.append(samples)
-        entry = self._entries_at + row * ENTRY
-        words[entry + _INDEX] = index
-        words[entry + _GENERATION] = self._generation[slot]
-        words[entry + _STAMP] = time.monotonic_ns()
+        self.area.request_audio[row] = samples
+        entry, entries = row * ENTRY, self._entries
+        entries[entry + _INDEX] = index
+        entries[entry + _GENERATION] = self._generation[slot]
+        entries[entry + _STAMP] = self._stamp
         self._submitted[slot] = written + 1
         self._dirty = True
         return True
@@ -111,52 +88,51 @@ class HostEnd:
         """Show the worker everything put in since the last call and wake it, once."""
         if not self._dirty:
             return
-        self._dirty = False
-        if self._rows:
-            self.area.request_audio[self._rows] = np.concatenate(self._hops).reshape(-1, HOP)
-            self._rows, self._hops = [], []
+        self._dirty, self._stamp = False, 0
         fence()
-        self.area.host[:, HostWord.SUBMITTED] = self._submitted_words
+        self.area.submitted[:] = self._submitted_words
         os.eventfd_write(self.area.descriptors.requests, 1)
 
     def collect(self, slot: int) -> list[tuple[int, Samples]]:
         """Answers since the last call as (index, (480,) samples of the caller's own), in order."""
-        if self._words[self._answered_at + slot * COLUMNS] != self._collected[slot]:
-            self._fetch(slot)
+        if self.area.answered[0] != self._collected:
+            self._fetch()
         fetched, self._fetched[slot] = self._fetched[slot], []
         return fetched
 
-    def _fetch(self, asking: int) -> None:
-        """Take the answers of every slot that is there; whoever does not collect them keeps no more than a ring."""
-        area = self.area
-        answered = area.worker[:, _ANSWERED].copy()
-        waiting = np.flatnonzero(answered != self._collected_words).tolist()
-        slots = [slot for slot in waiting if slot == asking or not self._fetched[slot]]
-        ends = answered[slots]
-        fence()
-        counts = np.minimum(ends - self._collected_words[slots], RING)
-        owners = np.repeat(slots, counts)
-        places = np.arange(len(owners)) + np.repeat(ends - np.cumsum(counts), counts)
-        rows = owners * RING + places % RING
-        entries = area.answer_entries.take(rows, 0)[:, [_INDEX, _GENERATION]].tolist()
-        hops = area.answer_audio.take(rows, 0)
-        for slot, (index, generation), hop in zip(owners.tolist(), entries, hops, strict=True):
-            if generation == self._generation[slot]:
-                self._fetched[slot].append((index, hop))
-        self._collected_words[slots] = ends
-        area.host[slots, HostWord.COLLECTED] = ends
-
     def answered(self) -> float | None:
         """Take back the worker's wake-up: seconds since the newest hop answered was submitted; None if none came."""
-        if not clear(self.area.descriptors.answers):
-            return None
+        clear(self.area.descriptors.answers)
         self._count()
-        return (time.monotonic_ns() - int(self.area.control[Control.STAMP])) / 1e9
+        stamp = self._fetch()
+        return None if stamp is None else (time.monotonic_ns() - stamp) / 1e9
+
+    def _fetch(self) -> int | None:
+        """Take all answers out of the ring; the stamp of the last, None without any.
+
+        Of those that a stream does not collect the newest are let go.
+        """
+        area, begin, end = self.area, self._collected, self.area.answered[0]
+        fence()
+        entries = between(area.answer_entries, begin, end).tolist()
+        hops = between(area.answer_audio, begin, end)
+        area.collected[0] = self._collected = end
+        generations, fetched = self._generation, self._fetched
+        for (index, generation, _, slot), hop in zip(entries, hops, strict=True):
+            if generation != generations[slot]:
+                continue
+            if len(waiting := fetched[slot]) < RING:
+                waiting.append((index, hop))
+            else:
+                ANSWERS.dropped += 1
+        return entries[-1][_STAMP] if entries else None
 
     def _count(self) -> None:
         """What the worker has thrown away since the last time."""
         control = self.area.control
-        thrown = [int(control[Control.DROPPED]), int(control[Control.REFUSED])]
+        thrown = (control[Control.DROPPED], control[Control.REFUSED])
+        if thrown == self._counted:
+            return
         for queue, now, before in zip((REQUESTS, ANSWERS), thrown, self._counted, strict=True):
             queue.dropped += now - before if now >= before else now  # a new worker counts anew
         self._counted = thrown
@@ -167,12 +143,10 @@ class HostEnd:
 
     def unread(self) -> list[int]:
         """Hops that the worker has been shown and has not taken, for each open slot."""
-        return self._between(self.area.host[:, HostWord.SUBMITTED], self.area.worker[:, WorkerWord.TAKEN])
-
-    def uncollected(self) -> list[int]:
-        """Answers that have not been collected, for each open slot."""
-        return self._between(self.area.worker[:, WorkerWord.ANSWERED], self.area.host[:, HostWord.COLLECTED])
-
-    def _between(self, written: Words, read: Words) -> list[int]:
-        waiting: list[int] = (written - read)[self.area.host[:, HostWord.OPEN] == 1].tolist()
+        area = self.area
+        waiting: list[int] = (area.submitted - area.taken)[area.open].tolist()
         return waiting
+
+    def uncollected(self) -> int:
+        """Answers in the ring and those out of it that no stream has collected."""
+        return self.area.answered[0] - self._collected + sum(map(len, self._fetched))

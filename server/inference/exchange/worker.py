@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,26 +13,23 @@ from server.inference.exchange.area import (
     Area,
     Control,
     EntryWord,
-    HostWord,
     Words,
     WorkerState,
-    WorkerWord,
     clear,
     fence,
 )
+from server.inference.exchange.ring import put
 from server.inference.lane import RING
 
-_INDEX, _GENERATION, _STAMP = (int(word) for word in EntryWord)
 
-
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """One hop of each of B slots, slots ascending. All arrays have first dimension B."""
 
     slots: Words
     indices: Words
     generations: Words
-    stamps: Words
+    entries: Words
+    """(B, 4), all that is known of each hop, see `EntryWord`."""
     hops: Samples
     """(B, 480)"""
 
@@ -42,9 +39,12 @@ class WorkerEnd:
 
     def __init__(self, area: Area) -> None:
         self.area = area
-        self._taken = area.host[:, HostWord.SUBMITTED].copy()
-        area.worker[:, WorkerWord.TAKEN] = self._taken
-        self._answered = area.worker[:, WorkerWord.ANSWERED].copy()
+        self._rows = np.zeros(area.capacity, np.int64)
+        """For each slot where its next hop lies."""
+        self._following = np.roll(np.arange(area.capacity * RING).reshape(-1, RING), -1, 1).reshape(-1)
+        """For each row that which comes after it in its ring."""
+        self._skip(np.arange(area.capacity))
+        self._answered = area.answered[0]
         area.control[Control.STEPS] = 0
 
     def take(self, oldest: int) -> Batch | None:
@@ -54,48 +54,46 @@ class WorkerEnd:
         """
         area = self.area
         while True:
-            submitted = area.host[:, HostWord.SUBMITTED]
-            slots = np.flatnonzero((submitted > self._taken) & (area.host[:, HostWord.OPEN] == 1))
+            ready = (area.submitted > area.taken) & area.open
+            slots = ready.nonzero()[0]
             if not len(slots):
                 return None
             fence()
-            taken = self._taken[slots]
-            rows = slots * RING + taken % RING
+            rows = self._rows[slots]
             entries = area.request_entries.take(rows, 0)
             hops = area.request_audio.take(rows, 0)
-            self._taken[slots] = taken = taken + 1
-            area.worker[slots, WorkerWord.TAKEN] = taken
-            fresh = entries[:, _STAMP] >= oldest
-            if not fresh.all():
-                area.control[Control.DROPPED] += int((~fresh).sum())
-                if not fresh.any():
-                    continue
+            self._rows[slots] = self._following[rows]
+            area.taken += ready
+            stamps = entries[:, EntryWord.STAMP]
+            if stamps[stamps.argmin()] < oldest:
+                fresh = (stamps >= oldest).nonzero()[0]
+                area.control[Control.DROPPED] += len(slots) - len(fresh)
                 slots, entries, hops = slots[fresh], entries[fresh], hops[fresh]
-            return Batch(slots, entries[:, _INDEX], entries[:, _GENERATION], entries[:, _STAMP], hops)
+                if not len(slots):
+                    continue
+            return Batch(slots, entries[:, EntryWord.INDEX], entries[:, EntryWord.GENERATION], entries, hops)
 
     def answer(self, batch: Batch, indices: Words, hops: Samples, wanted: NDArray[np.bool_]) -> None:
-        """Put the answers (B, 480), labelled `indices`, where `wanted`; a ring that nobody empties is left alone."""
+        """Put the answers (B, 480), labelled `indices`, where `wanted`; what a full ring has no room for is let go."""
         area = self.area
-        room = self._answered[batch.slots] - area.host[batch.slots, HostWord.COLLECTED] < RING
-        chosen = room & wanted
-        slots, generations = batch.slots, batch.generations
-        if not chosen.all():
-            area.control[Control.REFUSED] += int((wanted & ~room).sum())
-            slots, generations, indices, hops = slots[chosen], generations[chosen], indices[chosen], hops[chosen]
-        answered = self._answered[slots]
-        rows = slots * RING + answered % RING
-        area.answer_audio[rows] = hops
-        area.answer_entries[rows, _INDEX] = indices
-        area.answer_entries[rows, _GENERATION] = generations
-        self._answered[slots] = answered = answered + 1
-        area.control[Control.STAMP] = int(batch.stamps.max())
+        entries = batch.entries.copy()
+        entries[:, EntryWord.INDEX] = indices
+        chosen = wanted.nonzero()[0]
+        room = len(area.answer_audio) - (self._answered - area.collected[0])
+        kept = chosen[:room]
+        area.control[Control.REFUSED] += len(chosen) - len(kept)
+        if len(kept) < len(entries):
+            entries, hops = entries[kept], hops[kept]
+        put(area.answer_audio, self._answered, hops)
+        put(area.answer_entries, self._answered, entries)
+        self._answered += len(hops)
         area.control[Control.STEPS] += 1
         fence()
-        area.worker[slots, WorkerWord.ANSWERED] = answered
+        area.answered[0] = self._answered
 
     def post_filter(self, slots: Words) -> NDArray[np.bool_]:
         """(B,) for which of the slots the engine's post-filter is wanted."""
-        wanted: NDArray[np.bool_] = self.area.host[slots, HostWord.POST_FILTER] == 1
+        wanted: NDArray[np.bool_] = self.area.post_filter[slots]
         return wanted
 
     def signal(self) -> None:
@@ -108,11 +106,17 @@ class WorkerEnd:
 
     def closed(self) -> NDArray[np.bool_]:
         """(N,) where no stream holds the slot; what they still had in their rings is forgotten."""
-        area = self.area
-        closed: NDArray[np.bool_] = area.host[:, HostWord.OPEN] == 0
-        self._taken[closed] = area.host[closed, HostWord.SUBMITTED]
-        area.worker[closed, WorkerWord.TAKEN] = self._taken[closed]
+        closed: NDArray[np.bool_] = ~self.area.open
+        left = (closed & (self.area.submitted != self.area.taken)).nonzero()[0]
+        if len(left):
+            self._skip(left)
         return closed
+
+    def _skip(self, slots: Words) -> None:
+        """Begin anew after what is in the rings of `slots`."""
+        submitted = self.area.submitted[slots]
+        self._rows[slots] = slots * RING + submitted % RING
+        self.area.taken[slots] = submitted
 
     def beat(self) -> None:
         """Say that the worker is well."""
