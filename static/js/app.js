@@ -3,13 +3,14 @@
 import { onSignedOut, words } from "./api.js";
 import { byId, h } from "./dom.js";
 import { startNavigation } from "./nav.js";
-import { enter, instead, signInPath } from "./people/door.js";
+import { enter, instead, openAddress, signInPath } from "./people/door.js";
 import { friends } from "./people/friends.js";
 import { notices } from "./people/notices.js";
+import { heedRemoval } from "./people/removal.js";
 import { startDock } from "./player/dock.js";
 import { startMediaSession } from "./player/mediasession.js";
 import { player } from "./player/player.js";
-import { Router, start } from "./router.js";
+import { again, Router, start } from "./router.js";
 import { store } from "./store.js";
 import { firstView, registerView, signInView } from "./views/door.js";
 import { friendsView } from "./views/friends.js";
@@ -73,12 +74,17 @@ async function main() {
   startDock();
   startMediaSession();
   await load();
+  if (store.auth.accounts) await openAddress();
   navigation.known();
   store.follow();
   if (store.social) {
     friends.follow();
     notices.follow();
     onSignedOut(leaveHere);
+  }
+  if (store.auth.accounts) {
+    heedRemoval();
+    window.addEventListener("hashchange", () => void openAddress().then(again));
   }
   const routes = store.auth.accounts ? [...ROUTES, ...SOCIAL, REST] : [...ROUTES, REST];
   start(new Router(byId("content"), routes, moved, instead));

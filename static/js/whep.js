@@ -18,6 +18,8 @@ const ALONE_MS = 1500;
 const IDLE_MS = 12_000;
 const REFUSED = [400, 401, 403, 404, 415];
 
+const RECENT = 8;
+
 export class Listener extends Emitter {
   /**
    * @param {string} url
@@ -43,6 +45,8 @@ export class Listener extends Emitter {
     this.stopping = new AbortController();
     /** @type {import("./peer.js").Session | null} */
     this.session = null;
+    /** Ids of the latest sessions: what is told of one may come when it is over already. @type {string[]} */
+    this.sessions = [];
     window.addEventListener("online", () => this.backoff.hurry(), { signal: this.stopping.signal });
     // A page that is closed takes its listener off the count at once; the server would take half a minute to miss it.
     window.addEventListener("pagehide", () => this.session && leave(this.session), { signal: this.stopping.signal });
@@ -74,6 +78,7 @@ export class Listener extends Emitter {
     };
     try {
       this.session = await connect(connection, this.url, signal, null, "stereo=1");
+      this.sessions = [...this.sessions, this.session.id].slice(-RECENT);
       await stands(connection, signal);
     } catch (error) {
       connection.close();

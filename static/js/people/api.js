@@ -104,12 +104,12 @@ export const setMember = (id, person, on) => json(`/api/v1/groups/${part(id)}/me
 
 /** @param {string} upTo id of the newest one seen @returns {Promise<null>} */
 export const readNotices = (upTo) => json("/api/v1/notifications/read", "POST", { up_to: upTo });
-/** @returns {Promise<any>} */
+/** @returns {Promise<{ public_key: string | null, browsers: number }>} */
 export const getPush = () => json("/api/v1/push");
 /** @param {PushSubscriptionJSON} subscription @returns {Promise<any>} */
 export const addPush = ({ endpoint, keys }) => json("/api/v1/push", "PUT", { endpoint, keys });
-/** @returns {Promise<null>} */
-export const removePush = () => json("/api/v1/push", "DELETE");
+/** @param {string} endpoint of this browser @returns {Promise<null>} */
+export const removePush = (endpoint) => json(`/api/v1/push?endpoint=${part(endpoint)}`, "DELETE");
 
 /** @param {Kind} kind @param {string} id @returns {Promise<AccessState>} */
 export const getAccess = (kind, id) => json(`/api/v1/${kind}/${part(id)}/access`);
@@ -120,12 +120,13 @@ export const newLink = (kind, id) => json(`/api/v1/${kind}/${part(id)}/access/li
 /** @param {string} key @returns {Promise<null>} */
 export const openLink = (key) => json("/api/v1/links/open", "POST", { key });
 
-/** @typedef {{ peer: string, person: Person | null, since: string }} Listener */
+/** @typedef {import("../types.js").Owner} Owner */
+/** @typedef {{ peer: string, person: Owner | null, since: string }} Listener */
 /** @param {string} stream @returns {Promise<{ items: Listener[] }>} */
 export const getListeners = (stream) => json(`/api/v1/streams/${part(stream)}/listeners`);
 /** @param {string} stream @param {string} peer @returns {Promise<null>} */
 export const removeListener = (stream, peer) => json(`/api/v1/streams/${part(stream)}/listeners/${part(peer)}`, "DELETE");
-/** @param {string} slug @returns {Promise<{ items: Person[] }>} */
+/** @param {string} slug @returns {Promise<{ items: { person: Owner, since: string }[] }>} */
 export const getBans = (slug) => json(`/api/v1/channels/${part(slug)}/bans`);
 /** @param {string} slug @param {string} person @param {boolean} on @returns {Promise<null>} */
 export const setBan = (slug, person, on) => json(`/api/v1/channels/${part(slug)}/bans/${part(person)}`, on ? "PUT" : "DELETE");

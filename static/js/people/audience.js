@@ -9,25 +9,29 @@ import { store } from "../store.js";
 import { toast } from "../toast.js";
 import { getBans, getListeners, removeListener, setBan } from "./api.js";
 import { face } from "./faces.js";
+import { friends } from "./friends.js";
 
 /** @typedef {import("./api.js").Listener} Listener */
-/** @typedef {import("../types.js").Person} Person */
+/** @typedef {import("../types.js").Owner} Owner */
 
 const FACES = 4;
 const MOST = 100;
 
-/** @param {Person | null} person */
+/** @param {Owner | null} person */
 const nameOf = (person) => person?.display_name ?? "Somebody with the link";
 
-/** @param {string} testid @param {string} label @param {string} picture @param {() => void} click */
-function iconButton(testid, label, picture, click) {
-  return h("button", { type: "button", class: "btn icon quiet", "aria-label": label, title: label, data: { testid }, on: { click } }, icon(picture, 20));
+/** @param {Owner | null} person with the picture where it is a friend */
+const picture = (person) => face({ display_name: nameOf(person), avatar: friends.get(person?.id ?? "")?.avatar ?? null }, "", 36);
+
+/** @param {string} testid @param {string} label @param {string} name of the icon @param {() => void} click */
+function iconButton(testid, label, name, click) {
+  return h("button", { type: "button", class: "btn icon quiet", "aria-label": label, title: label, data: { testid }, on: { click } }, icon(name, 20));
 }
 
-/** @param {import("../types.js").Person} person @param {() => void} letIn */
+/** @param {Owner} person @param {() => void} letIn */
 function bannedRow(person, letIn) {
   const again = h("button", { type: "button", class: "btn", data: { testid: "let-in" }, on: { click: letIn } }, "Let in again");
-  return h("li", { class: "person", data: { testid: "banned" } }, face(person, "", 36), h("div", { class: "txts" }, h("b", { dir: "auto" }, person.display_name)), again);
+  return h("li", { class: "person", data: { testid: "banned" } }, picture(person), h("div", { class: "txts" }, h("b", { dir: "auto" }, person.display_name)), again);
 }
 
 /** Who is there, as the server told last, and what is done about them. */
@@ -38,7 +42,7 @@ class Listeners {
     this.changed = changed;
     /** @type {Listener[]} */
     this.items = [];
-    /** @type {Person[]} */
+    /** @type {Owner[]} */
     this.banned = [];
   }
 
@@ -53,7 +57,7 @@ class Listeners {
     const [now, bans] = await Promise.all([getListeners(stream).catch(() => null), whole ? getBans(this.slug).catch(() => null) : null]);
     if (stream !== this.publisher.streamId) return;
     if (now) this.items = now.items;
-    if (bans) this.banned = bans.items;
+    if (bans) this.banned = bans.items.map(({ person }) => person);
     this.changed();
   }
 
@@ -71,7 +75,7 @@ class Listeners {
     });
   }
 
-  /** @param {Person} person */
+  /** @param {Owner} person */
   ban(person) {
     void this.act(async () => {
       await setBan(this.slug, person.id, true);
@@ -79,7 +83,7 @@ class Listeners {
     });
   }
 
-  /** @param {Person} person */
+  /** @param {Owner} person */
   letIn(person) {
     void this.act(() => setBan(this.slug, person.id, false));
   }
@@ -90,7 +94,7 @@ class Listeners {
     const name = nameOf(person);
     const out = iconButton("remove-listener", `Remove ${name}`, "close", () => this.remove(listener));
     const ban = person ? iconButton("ban-listener", `Remove ${name}, and do not let them in again`, "ban", () => this.ban(person)) : null;
-    return h("li", { class: "person", data: { testid: "listener" } }, face({ display_name: name, avatar: person?.avatar ?? null }, "", 36), h("div", { class: "txts" }, h("b", { dir: "auto" }, name), h("span", { class: "sub" }, `since ${relative(since)}`)), out, ...(ban ? [ban] : []));
+    return h("li", { class: "person", data: { testid: "listener" } }, picture(person), h("div", { class: "txts" }, h("b", { dir: "auto" }, name), h("span", { class: "sub" }, `since ${relative(since)}`)), out, ...(ban ? [ban] : []));
   }
 }
 
@@ -114,7 +118,7 @@ export function audience(publisher, access) {
   let timer = 0;
 
   function draw() {
-    faces.replaceChildren(...listeners.items.slice(0, FACES).map(({ person }) => face({ display_name: nameOf(person), avatar: person?.avatar ?? null }, "", 36)));
+    faces.replaceChildren(...listeners.items.slice(0, FACES).map(({ person }) => picture(person)));
     if (panel.card.hidden) return;
     say(status, listeners.items.length === 0 ? "Nobody is listening yet." : "");
     list.replaceChildren(...listeners.items.slice(0, MOST).map((one) => listeners.row(one)));

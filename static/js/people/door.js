@@ -1,6 +1,7 @@
 /** Who may see which page: before one has signed in, the door; afterwards, everything. */
 
 import { store } from "../store.js";
+import { openLink } from "./api.js";
 
 /** Pages for whoever has not signed in; they are of no use to others. */
 const DOORS = /^\/(sign-in|register|first)\/?$/;
@@ -41,6 +42,15 @@ export function nextPath(otherwise) {
   } catch {
     return otherwise;
   }
+}
+
+/** Keep the link that an address carries, so that what it opens can be heard. It opens what it can, or nothing. */
+export async function openAddress() {
+  const key = new URLSearchParams(location.hash.slice(1)).get("link");
+  if (!key) return;
+  // Whoever looks at the screen, or copies the address, need not see it.
+  history.replaceState(null, "", location.pathname + location.search);
+  await openLink(key).catch(() => undefined);
 }
 
 /** Begin anew as somebody else: nothing of the one before stays in memory. @param {string} path */

@@ -39,7 +39,7 @@ class Friends extends Emitter {
     if (type === "snapshot") this.snapshot(data);
     else if (type === "presence") this.presence(data);
     else if (type === "friend_request") this.received = [data.person, ...without(this.received, data.person.id)];
-    else if (type === "friend_added") this.add(data.person ?? data);
+    else if (type === "friend_added") this.add(data.person);
     else if (type === "friend_removed") this.remove(data.id);
     else if (type === "requests") [this.received, this.sent] = [data.received, data.sent];
     this.changed();

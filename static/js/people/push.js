@@ -52,9 +52,10 @@ export async function startPush() {
 /** @returns {Promise<PushState>} */
 export async function stopPush() {
   try {
-    await (await subscription())?.unsubscribe();
+    const made = await subscription();
+    if (made) await removePush(made.endpoint);
+    await made?.unsubscribe();
     await (await navigator.serviceWorker.getRegistration("/"))?.unregister();
-    await removePush();
     return { on: false, able: true, words: USUAL };
   } catch (error) {
     return { on: true, able: true, words: words(error) };

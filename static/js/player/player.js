@@ -29,6 +29,8 @@ export class Player extends Emitter {
     /** Whether the browser wants a press before it plays. */
     this.blocked = false;
     this.failed = "";
+    /** Why one does not hear a live stream any more, in words, until one plays again. */
+    this.removed = "";
     this.muted = false;
     /** By how much live sound comes later than it could, seconds. */
     this.delay = 0;
@@ -74,7 +76,7 @@ export class Player extends Emitter {
     if (!this.holds(source)) this.load(source);
     if (at !== undefined) this.seek(at);
     this.wanted = true;
-    this.failed = "";
+    this.failed = this.removed = "";
     if (source.kind === "live" && !this.listener) this.connect(source.channel);
     await this.sound();
   }
@@ -105,7 +107,7 @@ export class Player extends Emitter {
     this.pause();
     this.unload();
     this.source = source;
-    this.failed = "";
+    this.failed = this.removed = "";
     if (source.kind === "recording") {
       this.audio.src = source.recording.audio_url;
       this.audio.playbackRate = this.speed;
