@@ -22,7 +22,9 @@ from server.speech.captions import Caption
 from server.speech.heard import HEARD_RATE
 from server.speech.processor import SpeakerTurn
 
-NAMES = ("der", "der_revised", "der_final", "der_diart")
+NAMES = ("der", "der_revised", "der_final", "der_diart", "der_diart_batched")
+BATCH = 32
+"""Windows that diart's own benchmark gives its models at once."""
 
 
 def load_diarizer(settings: Settings) -> Diarizer | None:
@@ -36,7 +38,8 @@ def load_diarizer(settings: Settings) -> Diarizer | None:
 def error_rates(
     streams: Sequence[Sequence[Who]], account: Heard, audio: Samples, diarizer: Diarizer | None, rttm: Path | None
 ) -> dict[str, float | None]:
-    """Of turns as first told, as told in the end, as a final pass tells them, and as diart itself would.
+    """Of turns as first told, as told in the end, as a final pass tells them, and as diart itself would: window by
+    window as a stream comes, and many at a time.
 
     `streams` are what was told of each, of which the worst counts; `audio` (48 kHz) is what the diarizer heard.
     """
@@ -48,6 +51,7 @@ def error_rates(
         "der_revised": [told_in_the_end(items) for items in streams],
         "der_final": [account.turns],
         "der_diart": [run_diart(heard, diarizer)],
+        "der_diart_batched": [run_diart(heard, diarizer, BATCH)],
     }
     return {name: _worst_rate(rttm, ways, len(audio)) for name, ways in told.items()}
 

@@ -88,10 +88,11 @@ def told_in_the_end(items: Iterable[Any]) -> list[SpeakerTurn]:
     return known.all()
 
 
-def run_diart(audio: Samples, diarizer: Diarizer) -> list[SpeakerTurn]:
+def run_diart(audio: Samples, diarizer: Diarizer, at_once: int = 1) -> list[SpeakerTurn]:
     """What diart's own `SpeakerDiarization` says of 16 kHz audio, with the same models, thresholds and latency.
 
-    It is fed by hand: every half second a window of five, padded on the left.
+    It is fed by hand: every half second a window of five, padded on the left. `at_once`: so many windows in one batch,
+    which no live stream can wait for, and of which a quantised model says other things than of each alone.
     """
     import torch
     from diart import SpeakerDiarization, SpeakerDiarizationConfig
@@ -101,7 +102,7 @@ def run_diart(audio: Samples, diarizer: Diarizer) -> list[SpeakerTurn]:
     thresholds, settings = diarizer.embedder.thresholds, diarizer.settings
     pipeline = SpeakerDiarization(
         SpeakerDiarizationConfig(
-            segmentation=SegmentationModel(lambda: _Segmentation(diarizer.segmenter)),
+            segmentation=SegmentationModel(lambda: _Segmentation(diarizer.segmenter, together=at_once > 1)),
             embedding=EmbeddingModel(lambda: _Embedding(diarizer.embedder)),
             duration=WINDOW_S,
             step=STEP_S,
@@ -117,15 +118,20 @@ def run_diart(audio: Samples, diarizer: Diarizer) -> list[SpeakerTurn]:
     steps = -(-len(audio) // step) + round(settings.latency / STEP_S) - 1
     padded = np.zeros(window + (steps - 1) * step, np.float32)
     padded[window - step :][: len(audio)] = audio
-    turns = []
-    for first in range(0, steps * step, step):
-        place = SlidingWindow(start=first / HEARD_RATE, duration=1 / HEARD_RATE, step=1 / HEARD_RATE)
-        annotation, _ = pipeline([SlidingWindowFeature(padded[first : first + window, None], place)])[0]
-        for segment, _, speaker in annotation.itertracks(yield_label=True):
-            turns.append(
-                SpeakerTurn(round(segment.start * SAMPLE_RATE), round(segment.end * SAMPLE_RATE), speaker, 1.0)
-            )
-    return turns
+    places = [
+        SlidingWindow(start=first / HEARD_RATE, duration=1 / HEARD_RATE, step=1 / HEARD_RATE)
+        for first in range(0, steps * step, step)
+    ]
+    windows = [
+        SlidingWindowFeature(padded[number * step : number * step + window, None], place)
+        for number, place in enumerate(places)
+    ]
+    said = [answer for first in range(0, steps, at_once) for answer in pipeline(windows[first : first + at_once])]
+    return [
+        SpeakerTurn(round(segment.start * SAMPLE_RATE), round(segment.end * SAMPLE_RATE), speaker, 1.0)
+        for annotation, _ in said
+        for segment, _, speaker in annotation.itertracks(yield_label=True)
+    ]
 
 
 def _annotation(turns: Iterable[SpeakerTurn]) -> Any:
@@ -141,8 +147,8 @@ def _annotation(turns: Iterable[SpeakerTurn]) -> Any:
 class _Segmentation:
     """Our model where diart expects its own: (windows, 1, samples) to (windows, frames, local speakers)."""
 
-    def __init__(self, segmenter: Segmenter) -> None:
-        self._segmenter = segmenter
+    def __init__(self, segmenter: Segmenter, *, together: bool) -> None:
+        self._segment = segmenter.segment_together if together else segmenter.segment
 
     def to(self, device: Any) -> _Segmentation:
         return self
@@ -150,7 +156,7 @@ class _Segmentation:
     def __call__(self, audio: Any) -> Any:
         import torch
 
-        return torch.from_numpy(np.stack(self._segmenter.segment(list(audio[:, 0].numpy()))))
+        return torch.from_numpy(np.stack(self._segment(list(audio[:, 0].numpy()))))
 
 
 class _Embedding:

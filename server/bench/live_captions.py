@@ -49,7 +49,7 @@ class Played:
 
     told: list[Told] = field(default_factory=list)
     who: Sequence[Turns | TurnRevision] = ()
-    """What the caption worker said of who speaks, on the stream's timeline."""
+    """What the caption worker said of who speaks, on the timeline of the audio that was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ async def play(audio: Samples, streams: int, settings: Mapping[str, Any]) -> Run
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "who.json"
         run = await _play(sent, streams, settings, overheard.program(file))
-        for played, who in zip(run.streams, await asyncio.to_thread(overheard.who, file), strict=True):
+        for played, who in zip(run.streams, await asyncio.to_thread(overheard.who, file, audio), strict=True):
             played.who = who
     return run
 
