@@ -15,6 +15,15 @@ from server.speech.vad import FRAME, Voicing
 
 _FRAME_LENGTH = FRAME * RATIO
 
+_LOOKED_AT = 8
+"""Words at the beginning of a segment by which it is judged."""
+_UNLIKELY = 0.15
+_SHORT_S = 0.133
+_SHORT_COST = 15.0
+_LONG_S = 2.0
+_ANOMALY = 3.0
+"""Whisper's own numbers: a word is odd that is less likely, shorter or longer; so much oddness is too much."""
+
 
 @dataclass(frozen=True, slots=True)
 class EvidenceSettings:
@@ -93,16 +102,31 @@ def believable(segment: DecodedSegment, start: int, end: int, track: VoicingTrac
     """Whether a segment that lies from `start` to `end` (48 kHz) was said.
 
     Low confidence with a high no-speech probability is Whisper's own sign of silence; either of them alone needs the
-    voice detector's word.
+    voice detector's word, and so does a segment that does not look like speech.
     """
     silent = segment.no_speech > settings.no_speech
     unsure = segment.average_logprob < settings.logprob
     if silent and unsure:
         return False
-    if not (silent or unsure):
+    if not (silent or unsure or anomalous(segment)):
         return True
     frames = np.asarray(track.between(start, end))
     return bool(frames.size) and float(np.mean(frames >= settings.voiced)) >= settings.voiced_share
+
+
+def anomalous(segment: DecodedSegment) -> bool:
+    """Whether hardly a word of the segment is as long, and as sure, as words are.
+
+    Whisper's own sign of what it made up (openai-whisper, `transcribe.py`: `word_anomaly_score`, `is_segment_anomaly`).
+    """
+    words = segment.words[:_LOOKED_AT]
+    score = sum(
+        (word.probability < _UNLIKELY)
+        + _SHORT_COST * max(0.0, _SHORT_S - (word.end - word.start))
+        + max(0.0, word.end - word.start - _LONG_S)
+        for word in words
+    )
+    return bool(words) and (score >= _ANOMALY or score + 0.01 >= len(words))
 
 
 def too_fast(count: int, start: int, end: int, track: VoicingTrack, settings: EvidenceSettings) -> bool:

@@ -119,3 +119,15 @@ def test_memory_of_voices_is_bounded() -> None:
     assert len(found.between(0, END)) == END // FRAME - 4 * SAMPLE_RATE // FRAME
     assert found.voiced(4 * SAMPLE_RATE, 5 * SAMPLE_RATE, 0.5) >= SAMPLE_RATE
     assert found.between(END, 0) == []
+
+
+def test_words_that_take_no_time_need_the_voice() -> None:
+    """Of noise at the edge of a window Whisper makes a segment of one word without any length."""
+    said = segment("all is well", 1.0)
+    instant = segment("yes", 5.0, pace=0.0)
+    assert text(judge(said, instant, voiced=track((0.9, 2.0), (4.7, 4.9)))) == "all is well"
+    short = segment("yes", 5.0, pace=0.05)
+    assert text(judge(said, short, voiced=track((0.9, 2.0), (4.9, 5.2)))) == "all is well yes"
+    # Among others such a word is none the worse: alignment does that.
+    among = DecodedSegment(1.0, 5.0, (*said.words, *instant.words), -0.3, 0.0)
+    assert text(judge(among, voiced=track((0.9, 2.0), (4.8, 4.9)))) == "all is well yes"
