@@ -22,7 +22,6 @@ from server.audio.opus import library_version
 from server.backplane import EventHub
 from server.clock import SystemClock
 from server.config import Settings
-from server.errors import ChannelLive, ClearcastError, Unavailable
 from server.inference.caption_lane import CaptionService
 from server.inference.lane import DenoiseService
 from server.jobs.making import FinalPasses
@@ -289,72 +288,16 @@ def make_captions(settings: Settings) -> CaptionService:
 
 def serve(settings: Settings, *, self_signed: bool = False) -> int:
     """Run a server until SIGINT or SIGTERM; returns the exit status. Raises ClearcastError when it cannot start."""
-    _prepare(settings)
+    prepare(settings)
     raise_priority()
     return run(lambda stop: _serve(Server(settings, self_signed=self_signed), stop))
 
 
-def _prepare(settings: Settings) -> None:
+def prepare(settings: Settings) -> None:
     """What holds for the whole process."""
     configure_logging(settings.log_level, settings.log_format, secret_values(settings))
     allow_many_files()
     keep_files_private()
-
-
-def demo(settings: Settings, *, self_signed: bool = False, snr: float = 5.0) -> int:
-    """A noisy talk, live on a channel of its own, on this machine's server or on one of our own."""
-    from server.client.demo import with_captions
-
-    _prepare(settings)
-    return run(lambda stop: _demo(Server(with_captions(settings), self_signed=self_signed), snr, stop))
-
-
-async def _demo(server: Server, snr: float, stop: asyncio.Event) -> int:
-    from server.client import demo as sound
-
-    try:
-        await server.start()
-        await asyncio.to_thread(greet, server)
-    except Unavailable as error:
-        running_url = await sound.running_server(server.settings) if error.code == "port" else None
-        if running_url is None:
-            raise
-        say(f"Using the server that runs at {running_url}")
-        return await _talk_elsewhere(running_url, snr, stop)
-    url = server.url
-    try:
-        talking = asyncio.create_task(sound.talk(url, snr, lambda address: say(f"Listen to the demo at {address}")))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({talking, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not stop.is_set():
-            failure = talking.exception()
-            say(failure.message if isinstance(failure, ClearcastError) else "The demo's stream has ended.")
-            await stopping
-        talking.cancel()
-        await asyncio.gather(talking, return_exceptions=True)
-    finally:
-        await server.close()
-    return 0
-
-
-async def _talk_elsewhere(url: str, snr: float, stop: asyncio.Event) -> int:
-    """The demo on a server that is not ours: without its stream there is nothing to stay for."""
-    from server.client import demo as sound
-
-    talking = asyncio.create_task(sound.talk(url, snr, lambda address: say(f"Listen to the demo at {address}")))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({talking, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (talking, stopping):
-        task.cancel()
-    (outcome, _) = await asyncio.gather(talking, stopping, return_exceptions=True)
-    if isinstance(outcome, ChannelLive):
-        say(f"The demo is live already: {url}/listen/demo")
-        return 0
-    if isinstance(outcome, Exception):
-        raise outcome
-    if not stop.is_set():
-        say("The demo's stream has ended.")
-    return 0
 
 
 async def _serve(server: Server, stop: asyncio.Event) -> int:

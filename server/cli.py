@@ -194,7 +194,7 @@ def _worker(options: argparse.Namespace, _rest: list[str]) -> int:
 
 def _demo(options: argparse.Namespace, _rest: list[str]) -> int:
     settings = _settings(options)
-    from server.app import demo
+    from server.demo import demo
 
     return demo(settings, self_signed=options.tls == "self-signed", snr=options.snr)
 

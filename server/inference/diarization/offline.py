@@ -185,7 +185,8 @@ class RecordingDiarizer:
             importance = shape[low - start : high - start]
             here = slice(low - begin, high - begin)
             weight[here] += importance
-            count[here] += importance * (probabilities > self._embedder.thresholds.active).sum(axis=1)
+            # How many talk is the sum of the probabilities; a window that is not sure leaves it to the others.
+            count[here] += importance * probabilities.sum(axis=1)
             for local, speaker in assigned.get(window, {}).items():
                 total[here, speaker] += importance * probabilities[:, local]
         mean = total / weight[:, None]
