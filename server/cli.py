@@ -15,6 +15,11 @@ FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
 
+TOKENS = (
+    "Commands prove themselves with the token in --token-file, else in CLEARCAST_TOKEN, else with what "
+    "`clearcast login` keeps. Tokens are never arguments, which others on the machine can read."
+)
+
 BENCHES = {
     "captions": "how good live captions are and how soon they come",
     "denoise": "how exact and how costly the denoiser is",
@@ -54,11 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_server_arguments(serve)
     serve.set_defaults(run=_serve)
 
-    publish = commands.add_parser("publish", help="send an audio file into a channel")
-    publish.set_defaults(run=_publish)
-    listen = commands.add_parser("listen", help="listen to a channel and keep what is heard")
-    listen.set_defaults(run=_listen)
-    _add_client_arguments(publish, listen)
+    _add_client_arguments(commands)
+    _add_login_arguments(commands)
 
     _add_transcribe_arguments(
         commands.add_parser("transcribe", help="write down what is said in audio and video files, and by whom")
@@ -104,13 +106,34 @@ def _add_server_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", help="database, recordings and secrets (default: CLEARCAST_DATA_DIR, else data/)")
 
 
-def _add_client_arguments(publish: argparse.ArgumentParser, listen: argparse.ArgumentParser) -> None:
+def _add_login_arguments(commands: Any) -> None:
+    login = commands.add_parser(
+        "login", help="sign in to a server; publish and listen use that", description=f"Sign in to a server. {TOKENS}"
+    )
+    login.add_argument("--name", help="name or e-mail address (default: asked for); the password is always asked for")
+    login.set_defaults(run=_login)
+    logout = commands.add_parser("logout", help="end that")
+    logout.set_defaults(run=_logout)
+    for parser in (login, logout):
+        _add_address(parser)
+
+
+def _add_address(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--server", default="http://127.0.0.1:8080", help="address of the server (default: %(default)s)"
+    )
+    parser.add_argument("--insecure", action="store_true", help="accept a certificate that nobody vouches for")
+
+
+def _add_client_arguments(commands: Any) -> None:
+    publish = commands.add_parser("publish", help="send an audio file into a channel")
+    publish.set_defaults(run=_publish)
+    listen = commands.add_parser("listen", help="listen to a channel and keep what is heard")
+    listen.set_defaults(run=_listen)
     for parser in (publish, listen):
-        parser.add_argument(
-            "--server", default="http://127.0.0.1:8080", help="address of the server (default: %(default)s)"
-        )
+        _add_address(parser)
         parser.add_argument("--channel", help="address of the channel (default: one's own)")
-        parser.add_argument("--insecure", action="store_true", help="accept a certificate that nobody vouches for")
+        parser.add_argument("--token-file", metavar="FILE", help=f"a file with a token or a key in it. {TOKENS}")
     publish.add_argument("file", metavar="FILE", help="any audio file")
     publish.add_argument("--title", help="title of the stream")
     publish.add_argument("--loop", action="store_true", help="begin again at the end, until stopped")
@@ -176,6 +199,18 @@ def _listen(options: argparse.Namespace, _rest: list[str]) -> int:
     from server.client.commands import listen
 
     return listen(options)
+
+
+def _login(options: argparse.Namespace, _rest: list[str]) -> int:
+    from server.client.login import login
+
+    return login(options)
+
+
+def _logout(options: argparse.Namespace, _rest: list[str]) -> int:
+    from server.client.login import logout
+
+    return logout(options)
 
 
 def _transcribe(options: argparse.Namespace, _rest: list[str]) -> int:

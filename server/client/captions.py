@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from server.client.signalling import http_session
+from server.client.tokens import Token
 from server.errors import ClearcastError
 
 FIRST_PAUSE_S = 0.5
@@ -21,7 +22,7 @@ MAX_MESSAGE = 4 * 1024 * 1024
 Event = Mapping[str, Any]
 
 
-async def follow(server: str, topic: str, token: str | None = None, verify: bool = True) -> AsyncIterator[Event]:
+async def follow(server: str, topic: str, token: Token = None, verify: bool = True) -> AsyncIterator[Event]:
     """Every event of a topic, a snapshot first, until cancelled.
 
     A connection that is lost is taken up again where it was. Raises ClearcastError where the server refuses the topic.
@@ -43,6 +44,9 @@ async def follow(server: str, topic: str, token: str | None = None, verify: bool
                             pause = FIRST_PAUSE_S
                             position = {"epoch": event["epoch"], "seq": event["seq"]}
                             yield event
+            except aiohttp.WSServerHandshakeError as error:
+                if error.status in (401, 403):
+                    raise ClearcastError(f"{server} does not let you follow what happens ({error.status}).") from error
             except (aiohttp.ClientError, TimeoutError):
                 pass
             await asyncio.sleep(pause)

@@ -20,6 +20,7 @@ from server.audio.frame import Samples
 from server.client.captions import CaptionPrinter, follow
 from server.client.media import Writer, duration_s, open_writer, read_blocks
 from server.client.signalling import get_json, http_session
+from server.client.tokens import Token, token_for
 from server.client.whep import Listening
 from server.client.whip import BITRATE, MUSIC_BITRATE, Publication
 from server.client.whip import publish as publish_blocks
@@ -52,6 +53,7 @@ def publish(options: argparse.Namespace) -> int:
                 options.server,
                 path,
                 options.channel,
+                token=token_for(options.server, options.token_file, not options.insecure),
                 loop=options.loop,
                 title=options.title,
                 denoise=options.denoise,
@@ -80,6 +82,7 @@ def listen(options: argparse.Namespace) -> int:
                 options.server,
                 output,
                 options.channel,
+                token=token_for(options.server, options.token_file, not options.insecure),
                 seconds=options.seconds,
                 channels=2 if options.stereo else 1,
                 verify=not options.insecure,
@@ -100,7 +103,7 @@ async def publish_file(
     channel: str | None = None,
     *,
     loop: bool = False,
-    token: str | None = None,
+    token: Token = None,
     title: str | None = None,
     denoise: str | None = None,
     record: bool | None = None,
@@ -138,7 +141,7 @@ async def record_stream(
     *,
     seconds: float | None = None,
     channels: int = 1,
-    token: str | None = None,
+    token: Token = None,
     verify: bool = True,
     progress: Told | None = None,
     captions: CaptionPrinter | None = None,
@@ -169,7 +172,7 @@ async def record_stream(
 
 
 async def print_captions(
-    server: str, slug: str, printer: CaptionPrinter, token: str | None = None, verify: bool = True
+    server: str, slug: str, printer: CaptionPrinter, token: Token = None, verify: bool = True
 ) -> None:
     """Give `printer` what is said on a channel, in one stream after the other, until cancelled."""
     url = f"{server}/api/v1/channels/{quote(slug, safe='')}"
@@ -193,13 +196,13 @@ async def print_captions(
                 await asyncio.gather(following, return_exceptions=True)
 
 
-async def _print(server: str, stream_id: str, printer: CaptionPrinter, token: str | None, verify: bool) -> None:
+async def _print(server: str, stream_id: str, printer: CaptionPrinter, token: Token, verify: bool) -> None:
     with suppress(ClearcastError):  # a server without captions: what is heard is kept all the same
         async for event in follow(server, f"captions:{stream_id}", token, verify):
             printer.take(event)
 
 
-async def own_channel(server: str, token: str | None = None, verify: bool = True) -> str:
+async def own_channel(server: str, token: Token = None, verify: bool = True) -> str:
     """The channel of whoever asks."""
     async with http_session(token, verify) as http:
         me = await get_json(http, f"{server.rstrip('/')}/api/v1/me")
@@ -230,7 +233,7 @@ async def _record(
     return heard / SAMPLE_RATE, concealed / SAMPLE_RATE
 
 
-async def _until_ended(channel_url: str, token: str | None, verify: bool) -> None:
+async def _until_ended(channel_url: str, token: Token, verify: bool) -> None:
     """Returns once a stream was live on the channel and none is any more; never where the server cannot say."""
     live = False
     async with http_session(token, verify) as http:

@@ -10,6 +10,7 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 
 from server.client.signalling import Session
+from server.client.tokens import Token
 from server.config import IceServer
 from server.errors import Unavailable
 
@@ -44,7 +45,7 @@ class Connection:
     async def open(
         self,
         url: str,
-        token: str | None,
+        token: Token,
         query: Mapping[str, str],
         verify: bool = True,
         resume_token: str | None = None,

@@ -11,7 +11,8 @@ from urllib.parse import urljoin
 import aiohttp
 
 from server import errors
-from server.errors import ClearcastError, Unavailable
+from server.client.tokens import Token, attach
+from server.errors import ClearcastError, NotAllowed, NotAuthenticated, Unavailable
 
 TIMEOUT_S = 30.0
 MAX_ANSWER_BYTES = 64 * 1024
@@ -27,10 +28,10 @@ def _kinds() -> dict[str, type[ClearcastError]]:
 _KINDS = _kinds()
 
 
-def http_session(token: str | None, verify: bool) -> aiohttp.ClientSession:
-    """An HTTP client; `verify`: whether certificates must be vouched for."""
+def http_session(token: Token, verify: bool) -> aiohttp.ClientSession:
+    """An HTTP client for one server; `verify`: whether certificates must be vouched for."""
     return aiohttp.ClientSession(
-        headers={"Authorization": f"Bearer {token}"} if token else {},
+        middlewares=attach(token),
         timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
         connector=aiohttp.TCPConnector(ssl=verify),
     )
@@ -43,6 +44,20 @@ async def get_json(http: aiohttp.ClientSession, url: str) -> dict[str, Any]:
             if response.status != 200:
                 raise await _error(url, response)
             value = await response.json()
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        raise _unreachable(url, error) from error
+    if not isinstance(value, dict):
+        raise Unavailable(f"{url} is not a Clearcast server.", code="unexpected-answer")
+    return value
+
+
+async def post_json(http: aiohttp.ClientSession, url: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """What is answered to `body`; empty where nothing is. Raises as `get_json` does."""
+    try:
+        async with http.post(url, json=body) as response:
+            if response.status not in (200, 201, 204):
+                raise await _error(url, response)
+            value = await response.json() if response.status != 204 else {}
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise _unreachable(url, error) from error
     if not isinstance(value, dict):
@@ -70,7 +85,7 @@ class Session:
         cls,
         url: str,
         offer: str,
-        token: str | None,
+        token: Token,
         query: Mapping[str, str],
         verify: bool = True,
         resume_token: str | None = None,
@@ -145,4 +160,5 @@ async def _error(url: str, response: aiohttp.ClientResponse) -> ClearcastError:
         if isinstance(problem, dict):
             detail = str(problem.get("detail") or problem.get("title") or detail)
             code = str(problem.get("code") or code)
-    return _KINDS.get(code, Unavailable if response.status in MAY_WORK_LATER else ClearcastError)(detail, code=code)
+    by_status = {401: NotAuthenticated, 403: NotAllowed} | dict.fromkeys(MAY_WORK_LATER, Unavailable)
+    return _KINDS.get(code, by_status.get(response.status, ClearcastError))(detail, code=code)

@@ -12,6 +12,7 @@ import numpy as np
 from server.audio.frame import Samples
 from server.audio.opus import OpusDecoder, OpusError, packet_duration
 from server.client.connection import Connection, IceServers
+from server.client.tokens import Token
 from server.clock import PACKET, SAMPLE_RATE, Clock, SystemClock
 from server.rtc.aiortc_contract import PacketReceiver, add_audio, open_connection
 from server.rtc.reorder import ReorderBuffer, RtpAudio
@@ -45,7 +46,7 @@ class Listening:
         cls,
         url: str,
         *,
-        token: str | None = None,
+        token: Token = None,
         ice_servers: IceServers = (),
         verify: bool = True,
         clock: Clock | None = None,

@@ -12,6 +12,7 @@ import numpy as np
 from server.audio.frame import Samples
 from server.audio.opus import OpusEncoder
 from server.client.connection import CONNECT_TIMEOUT_S, Connection, IceServers, query_of
+from server.client.tokens import Token
 from server.clock import PACKET, SAMPLE_RATE, SystemClock
 from server.errors import ChannelLive, Unavailable
 from server.rtc.aiortc_contract import PacketSender, add_audio, open_connection
@@ -60,7 +61,7 @@ class Publication:
         cls,
         url: str,
         *,
-        token: str | None = None,
+        token: Token = None,
         title: str | None = None,
         denoise: str | None = None,
         record: bool | None = None,
@@ -154,7 +155,7 @@ async def publish(
     url: str,
     blocks: Iterable[Samples],
     *,
-    token: str | None = None,
+    token: Token = None,
     title: str | None = None,
     denoise: str | None = None,
     record: bool | None = None,
