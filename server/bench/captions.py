@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import resource
+import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -109,11 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.simulated:
         played = [Played(stream.told, stream.who_items)]
         result |= {name: value for name, value in simulated.items() if name not in LATENCIES}
-        result |= dict.fromkeys(LATENCIES) | {
-            "rtf": simulation.compute / len(audio) * SAMPLE_RATE,
-            "busy": None,
-            "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        }
+        result |= dict.fromkeys(LATENCIES) | costs(stream, simulation)
     else:
         chosen = {"captions_model": folder, "captions_ear": arguments.words, "diarization_ear": arguments.speakers}
         done = asyncio.run(live_captions.play(audio, arguments.streams, chosen))
@@ -125,12 +122,27 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def costs(stream: SimulatedStream, simulation: Simulation) -> dict[str, float | None]:
+    """What it took on the simulated clock, on which nothing can be busy."""
+    return {
+        "rtf": simulation.compute / len(stream.samples) * SAMPLE_RATE,
+        "busy": None,
+        "recogniser_busy": None,
+        "longest_step_s": max(stream.steps, default=0) / SAMPLE_RATE,
+        "given_up_s": given_up(stream),
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
 def in_real_time(done: Run, length: float, reference: Said | None, offline: Offline | None) -> dict[str, Any]:
     """Figures of the real thing; of several streams the worst of each."""
     each = [judged(stream.told, reference, offline, length) for stream in done.streams]
     return {name: worst([one[name] for one in each]) for name in each[0]} | {
         "rtf": done.processor_s / length / len(each),
         "busy": done.processor_s / done.wall_s,
+        "recogniser_busy": statistics.fmean(done.watched.shares) if done.watched.shares else None,
+        "longest_step_s": max(done.watched.steps, default=None),
+        "given_up_s": done.watched.gaps_s,
         "peak_rss_mb": done.peak_rss_mb,
     }
 
@@ -243,9 +255,14 @@ def measure_shape(name: str, audio: Samples) -> dict[str, Any]:
         "rtf": simulation.compute / len(audio) * SAMPLE_RATE,
         "longest_step_s": max(stream.steps, default=0) / SAMPLE_RATE,
         "late_at_the_end_s": (stream.done_at - len(audio)) / SAMPLE_RATE,
-        "given_up_s": sum(gap.end - gap.start for gap in stream.gaps if gap.reason == "too slow") / SAMPLE_RATE,
+        "given_up_s": given_up(stream),
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
+
+
+def given_up(stream: SimulatedStream) -> float:
+    """Seconds of audio that were not heard because everything took too long."""
+    return sum(gap.end - gap.start for gap in stream.gaps if gap.reason == "too slow") / SAMPLE_RATE
 
 
 def model_folder(name: str | None) -> Path:

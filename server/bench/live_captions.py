@@ -21,7 +21,7 @@ from server.bench import overheard
 from server.bench.caption_figures import Told
 from server.bench.common import note
 from server.bench.local import LocalServer, local_server
-from server.bench.soak import parse
+from server.bench.soak import Figures, parse
 from server.client.captions import follow
 from server.client.whip import Publication, packets
 from server.clock import PACKET, SAMPLE_RATE
@@ -52,6 +52,18 @@ class Played:
     """What the caption worker said of who speaks, on the timeline of the audio that was sent."""
 
 
+@dataclass
+class Watched:
+    """What the server said of its captions, once a second."""
+
+    shares: list[float] = field(default_factory=list)
+    """Of the time that the recogniser worked."""
+    steps: list[float] = field(default_factory=list)
+    """Seconds of audio between two decodings of a stream."""
+    gaps_s: float = 0.0
+    """Speech that was not written down."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """All streams, and what the caption worker took for them."""
@@ -62,6 +74,7 @@ class Run:
     peak_rss_mb: float
     state: str
     """Of the captions in the end; "ready" unless something failed."""
+    watched: Watched
 
 
 async def play(audio: Samples, streams: int, settings: Mapping[str, Any]) -> Run:
@@ -83,12 +96,31 @@ async def _play(sent: Sequence[bytes], streams: int, settings: Mapping[str, Any]
         await wait_for_captions(server)
         pid = await asyncio.to_thread(worker_of, server.process.pid)
         before, began = processor_time(pid), time.monotonic()
+        watched = Watched()
+        watching = asyncio.create_task(_watch(server, watched))
         played = await asyncio.gather(*(_one(server, number, streams, sent) for number in range(streams)))
+        watching.cancel()
         state = (await server.get("/api/v1/config"))["captions"]["state"]
         now = await asyncio.to_thread(worker_of, server.process.pid)
         if now != pid:  # it was started again
             before = 0.0
-        return Run(played, processor_time(now) - before, time.monotonic() - began, peak_rss_mb(now), state)
+        took = time.monotonic() - began
+        return Run(played, processor_time(now) - before, took, peak_rss_mb(now), state, watched)
+
+
+async def _watch(server: LocalServer, watched: Watched) -> None:
+    while True:
+        figures = await _metrics(server)
+        if figures.get("clearcast_captions_streams"):
+            watched.shares.append(figures.get("clearcast_captions_busy", 0.0))
+            watched.steps.append(figures.get("clearcast_captions_step_seconds", 0.0))
+        watched.gaps_s = figures.get("clearcast_caption_gap_samples_total", 0.0) / SAMPLE_RATE
+        await asyncio.sleep(1.0)
+
+
+async def _metrics(server: LocalServer) -> Figures:
+    async with aiohttp.ClientSession(server.url) as http, http.get("/metrics") as response:
+        return parse(await response.text())
 
 
 async def wait_for_captions(server: LocalServer) -> None:
@@ -132,8 +164,7 @@ async def _one(server: LocalServer, number: int, of: int, sent: Sequence[bytes])
 
 async def _caught_up(server: LocalServer, packets_of_silence: int) -> bool:
     """Whether the caption worker has little left to hear, or has had long enough for it."""
-    async with aiohttp.ClientSession(server.url) as http, http.get("/metrics") as response:
-        backlog = parse(await response.text()).get("clearcast_captions_backlog_seconds", 0.0)
+    backlog = (await _metrics(server)).get("clearcast_captions_backlog_seconds", 0.0)
     return backlog < CAUGHT_UP_S or packets_of_silence * PACKET / SAMPLE_RATE > CATCH_UP_S
 
 
