@@ -1,6 +1,6 @@
 /** Where the page begins. */
 
-import { onSignedOut, words } from "./api.js";
+import { getMe, onSignedOut, words } from "./api.js";
 import { byId, h } from "./dom.js";
 import { startNavigation } from "./nav.js";
 import { enter, instead, openAddress, signInPath } from "./people/door.js";
@@ -81,6 +81,7 @@ async function main() {
     friends.follow();
     notices.follow();
     onSignedOut(leaveHere);
+    store.events.shut = () => void getMe().catch(() => undefined);
   }
   if (store.auth.accounts) {
     heedRemoval();

@@ -16,6 +16,7 @@ const LOOK_MS = 1000;
 /** After a restart of the server everybody comes back; not all at the same moment. */
 const RESTART_MS = 2500;
 const SERVICE_RESTART = 1012;
+const POLICY = 1008;
 
 export class Events extends Emitter {
   /** @param {string} url */
@@ -31,6 +32,8 @@ export class Events extends Emitter {
     this.heardAt = 0;
     /** Whether the server has said that it goes down, to come back. */
     this.closing = false;
+    /** What to do when the server wants nothing more to do with whoever this is. */
+    this.shut = () => {};
     /** How far the server's clock is ahead of this machine's, milliseconds. */
     this.ahead = 0;
   }
@@ -123,6 +126,7 @@ export class Events extends Emitter {
     this.socket = null;
     this.connected = false;
     this.changed();
+    if (code === POLICY) this.shut();
     await this.backoff.wait(code === SERVICE_RESTART ? Math.random() * RESTART_MS : 0);
     this.connect();
   }

@@ -8,6 +8,7 @@ import { copy, toast } from "../toast.js";
 import { getAccess, getGroups, newLink, setAccess } from "./api.js";
 import { ACCESS_WORDS, accessRadios } from "./accesswords.js";
 import { byName, face } from "./faces.js";
+import { redraw } from "./focus.js";
 import { friends } from "./friends.js";
 import { whole } from "./inviting.js";
 
@@ -157,11 +158,8 @@ export function accessChoice(target, look = "card may-hear") {
     const key = JSON.stringify([state, groups, people]);
     if (key === drawn) return;
     drawn = key;
-    const held = document.activeElement instanceof HTMLElement && more.contains(document.activeElement) ? document.activeElement.dataset : {};
     const now = particulars(choice);
-    more.replaceChildren(...(now ? [now] : []));
-    const same = [...more.querySelectorAll("button")].find((one) => held["testid"] && one.dataset["testid"] === held["testid"] && one.dataset["key"] === held["key"]);
-    same?.focus();
+    redraw(more, () => more.replaceChildren(...(now ? [now] : [])));
   }
   const unwatch = friends.watch(draw);
   return {

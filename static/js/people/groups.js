@@ -6,6 +6,7 @@ import { toast } from "../toast.js";
 import { addGroup, getGroups, removeGroup, renameGroup, setMember } from "./api.js";
 import { face } from "./faces.js";
 import { field, form } from "./fields.js";
+import { redraw } from "./focus.js";
 import { friends } from "./friends.js";
 import { later } from "./undo.js";
 
@@ -40,10 +41,10 @@ function row(group, hands) {
   });
   const del = h("button", { type: "button", class: "btn icon quiet", "aria-label": `Delete ${group.name}`, data: { testid: "group-delete" }, on: { click: () => hands.remove(group) } }, icon("trash", 20));
   const head = h("div", { class: "ghead" }, h("div", { class: "txts" }, h("b", { dir: "auto" }, group.name), h("span", { class: "sub", dir: "auto" }, names || "Nobody yet")), edit, del);
-  if (!open) return h("li", { class: "group", data: { testid: "group" } }, head);
+  if (!open) return h("li", { class: "group", data: { testid: "group", key: group.id } }, head);
   const name = field({ name: "group-name", label: "Name", value: group.name, missing: "Type a name.", most: 80 });
   const renaming = form({ testid: "group-rename", fields: [name], submit: "Rename", quiet: true, send: () => hands.change(() => renameGroup(group.id, name.value)) });
-  return h("li", { class: "group open", data: { testid: "group" } }, head, memberChoice(group, hands), renaming.element);
+  return h("li", { class: "group open", data: { testid: "group", key: group.id } }, head, memberChoice(group, hands), renaming.element);
 }
 
 export function groupsPart() {
@@ -99,11 +100,7 @@ export function groupsPart() {
   function show() {
     // Whoever types a name is left alone.
     if (list.contains(document.activeElement) && document.activeElement instanceof HTMLInputElement) return;
-    const held = document.activeElement instanceof HTMLElement && list.contains(document.activeElement) ? document.activeElement.dataset : null;
-    list.replaceChildren(...groups.filter(({ id }) => !leaving.has(id)).map((group) => row(group, hands)));
-    if (!held) return;
-    const same = [...list.querySelectorAll("button")].find((one) => one.dataset["testid"] === held["testid"] && one.dataset["person"] === held["person"]);
-    same?.focus();
+    redraw(list, () => list.replaceChildren(...groups.filter(({ id }) => !leaving.has(id)).map((group) => row(group, hands))));
   }
   return { element, load, show };
 }

@@ -2,6 +2,7 @@
 
 import { h, icon, say } from "../dom.js";
 import { face, pageOf, presenceWords, ringOf } from "./faces.js";
+import { redraw } from "./focus.js";
 import { friends } from "./friends.js";
 
 const MOST = 12;
@@ -32,11 +33,9 @@ export function railFriends(look = "friends") {
       const key = JSON.stringify(people.slice(0, MOST).map(({ id, display_name, avatar, presence, live }) => [id, display_name, avatar, presence, live?.slug]));
       if (key + people.length === shown || !friends.loaded) return;
       shown = key + people.length;
-      // Whoever has the focus keeps it.
-      const held = document.activeElement instanceof HTMLElement && list.contains(document.activeElement) ? document.activeElement.dataset["person"] : null;
       say(more, `${people.length - MOST} more`);
-      list.replaceChildren(...people.slice(0, MOST).map(entry), ...(people.length > MOST ? [more] : []), ...(people.length === 0 ? [add] : []));
-      if (held) list.querySelector(`[data-person="${CSS.escape(held)}"]`)?.querySelector("a")?.focus();
+      const rest = people.length > MOST ? [more] : people.length === 0 ? [add] : [];
+      redraw(list, () => list.replaceChildren(...people.slice(0, MOST).map(entry), ...rest));
     },
   };
 }

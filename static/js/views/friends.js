@@ -6,6 +6,7 @@ import { empty } from "../parts.js";
 import { getBlocks, searchPeople } from "../people/api.js";
 import { bondButtons } from "../people/bonds.js";
 import { personRow, presenceWords } from "../people/faces.js";
+import { redraw } from "../people/focus.js";
 import { friends } from "../people/friends.js";
 import { groupsPart } from "../people/groups.js";
 import { inviteButton } from "../people/inviting.js";
@@ -103,6 +104,10 @@ export function friendsView() {
   function show() {
     // What somebody is about to press stays where it is.
     if (element.querySelector(".has-menu [aria-expanded=true]")) return;
+    redraw(element, lists);
+    groups.show();
+  }
+  function lists() {
     bell.classList.toggle("news", notices.unread > 0);
     received.show(friends.received.map((person) => personRow({ ...person, relation: "asks" }, `@${person.name}`, ...bondButtons({ ...person, relation: "asks" }, drawn))));
     sent.show(friends.sent.map((person) => personRow({ ...person, relation: "requested" }, `@${person.name}`, ...bondButtons({ ...person, relation: "requested" }, drawn))));
@@ -110,7 +115,6 @@ export function friendsView() {
     list.replaceChildren(...people.map((person) => personRow(person, presenceWords(person), listenButton(person), ...bondButtons({ ...person, relation: "friend" }, drawn))));
     if (friends.loaded) place.replaceChildren(people.length > 0 ? list : none(finding.input));
     finding.show();
-    groups.show();
   }
   const unwatch = [friends.watch(show), notices.watch(show)];
   void loadBlocked();

@@ -8,6 +8,7 @@ import { store } from "../store.js";
 import { getPerson } from "../people/api.js";
 import { bondButtons } from "../people/bonds.js";
 import { face, presenceWords, ringOf } from "../people/faces.js";
+import { redraw } from "../people/focus.js";
 import { friends } from "../people/friends.js";
 import { missingView } from "./missing.js";
 import { row as recordingRow } from "./recordings.js";
@@ -87,7 +88,8 @@ export async function personView(id) {
     const now = merged(person);
     const cards = [liveCard(now), channelCard(now)].filter((one) => one !== null);
     const bio = now.bio ? h("p", { class: "bio", dir: "auto", data: { testid: "bio" } }, now.bio) : null;
-    place.replaceChildren(...[heading(now, () => void again()), bio, ...cards].filter((one) => one !== null));
+    const parts = [heading(now, () => void again()), bio, ...cards].filter((one) => one !== null);
+    redraw(place, () => place.replaceChildren(...parts));
   };
   let before = "";
   const heed = () => {
