@@ -132,6 +132,7 @@ class Server:
         clock = SystemClock()
         accounts = await open_accounts(settings, store, clock, self._passwords)
         self._stack.push_async_callback(accounts.close)
+        accounts.keeping.start()
         self._stack.push_async_callback(self._stop_serving)
         await self._wire(store, clock, accounts, channel, context is not None)
         self.first_link = await self.services.first.link()

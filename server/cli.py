@@ -72,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--snr", type=float, default=5.0, metavar="DB", help="speech over noise, dB (default: 5)")
     demo.set_defaults(run=_demo)
 
+    user = commands.add_parser("user", help="accounts: add, list, promote, reset-password, disable")
+    _add_user_arguments(user)
+
     models = commands.add_parser("models", help="list or fetch models").add_subparsers(metavar="ACTION", required=True)
     models.add_parser("list", help="which models there are and where they lie").set_defaults(run=_list_models)
     pull = models.add_parser("pull", help="fetch models from their publishers")
@@ -170,6 +173,45 @@ def _add_worker_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", help="the server's data folder (default: CLEARCAST_DATA_DIR, else data/)")
     parser.add_argument("--supervised", action="store_true", help="end when standard input does")
     parser.set_defaults(run=_worker)
+
+
+def _add_user_arguments(parser: argparse.ArgumentParser) -> None:
+    """The actions of `clearcast user`."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    add = actions.add_parser("add", help="make an account; the first of all is an administrator's")
+    add.add_argument("name", metavar="NAME", help="what one signs in with")
+    add.add_argument("--display-name", default="", metavar="TEXT", help="what others see (default: the name)")
+    add.add_argument("--email", metavar="ADDRESS")
+    add.add_argument("--administrator", action="store_true")
+    passwords = [add]
+    actions.add_parser("list", help="who has an account")
+    for name, text in (
+        ("promote", "make somebody an administrator"),
+        ("demote", "make somebody an administrator no more"),
+        ("reset-password", "give somebody a new password, and sign them out everywhere"),
+        ("disable", "let somebody in no more; what is theirs stays"),
+        ("enable", "let somebody in again"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("name", metavar="NAME")
+        if name == "reset-password":
+            passwords.append(action)
+    for action in passwords:
+        action.add_argument(
+            "--password-stdin",
+            action="store_true",
+            help="read the password from standard input (default: a random one)",
+        )
+    for action in actions.choices.values():
+        action.add_argument("--data-dir", help="the server's data folder (default: CLEARCAST_DATA_DIR, else data/)")
+    parser.set_defaults(run=_user)
+
+
+def _user(options: argparse.Namespace, _rest: list[str]) -> int:
+    settings = _settings(options)
+    from server.user_command import run
+
+    return run(settings, options)
 
 
 def _settings(options: argparse.Namespace) -> Any:

@@ -97,6 +97,8 @@ class AuditBook:
                 purge_at = loop.time() + PURGE_EVERY
                 await self._purge()
             self._wake.clear()
+            if self._stop.is_set():  # asked before the clearing: nobody would wake us again
+                return
             if await self.settle():
                 await self._pause(purge_at, hurry=self._wake)
             else:

@@ -10,7 +10,8 @@ from server.accounts.administration import Administration
 from server.accounts.audit import AuditBook
 from server.accounts.endings import Endings
 from server.accounts.first import FirstAccount
-from server.accounts.invitations import REMEMBERED, Invitations
+from server.accounts.invitations import Invitations
+from server.accounts.keeping import Keeping
 from server.accounts.keys import Keys
 from server.accounts.known import KnownActors
 from server.accounts.passwords import Passwords
@@ -44,11 +45,13 @@ class Accounts:
     known: KnownActors
     """Of tokens and keys."""
     upkeep: asyncio.Task[None]
+    keeping: Keeping
 
     async def close(self) -> None:
         """Write down what waits."""
         self.upkeep.cancel()
         await asyncio.gather(self.upkeep, return_exceptions=True)
+        await self.keeping.close()
         await self.audit.close()
         self.passwords.close()
 
@@ -71,11 +74,10 @@ async def open_accounts(settings: Settings, store: Store, clock: Clock, password
     if settings.accounts:
         await passwords.warm_up()
         await first.start()
-        await sessions.purge()
-        await store.invitations.purge(clock.wall() - REMEMBERED)
     signing = await asyncio.to_thread(SigningKeys.load, settings.data_dir / "keys.json", clock.wall())
     tokens, keys = Tokens(store, clock, signing, endings), Keys(store, clock, endings)
     audit.start()
+    keeping = Keeping(settings, store, clock, sessions)
     administration = Administration(store, clock, people, passwords, audit, endings)
     return Accounts(
         people=people,
@@ -90,6 +92,7 @@ async def open_accounts(settings: Settings, store: Store, clock: Clock, password
         tokens=tokens,
         keys=keys,
         known=KnownActors(endings),
+        keeping=keeping,
         upkeep=asyncio.create_task(_keep_up(tokens, keys), name="accounts"),
     )
 

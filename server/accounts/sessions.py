@@ -136,6 +136,15 @@ class Sessions:
             self._endings.tell(user_id, session_id)
         return len(gone)
 
+    async def look_again(self) -> None:
+        """Tell of sessions that another process has ended, `clearcast user disable` say. Called every few seconds."""
+        known = {entry.session.id: entry.user.id for entry in self._known.values()}
+        if not known:
+            return
+        good = await self._store.sessions.good(list(known), self._clock.wall())
+        for session_id in known.keys() - good:
+            self._endings.tell(known[session_id], session_id)
+
     async def purge(self) -> None:
         """Forget those that have expired."""
         await self._store.sessions.purge(self._clock.wall())

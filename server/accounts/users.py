@@ -118,6 +118,29 @@ class People:
         user = await self.check(name, password, caller)
         return await self._welcome(user, caller, "sign-in")
 
+    async def add(self, actor: Actor, wanted: NewUser, administrator: bool, address: str) -> User:
+        """An account that somebody makes for somebody else; the first of all is an administrator's.
+
+        Raises InvalidRequest for what breaks the rules, Conflict where the name is taken.
+        """
+        first = await self._store.users.count() == 0
+        user, password = await self.prepared(wanted, administrator=administrator or first)
+        if first:
+            await self._store.users.add_first(user, password, self.channel_for(user), LOCAL_ID)
+        else:
+            await self._store.users.add(user, password, self.channel_for(user), now=self._clock.wall())
+        self._audit.put(actor, "add-user", "user", user.id, address)
+        return user
+
+    async def set_password(self, actor: Actor, user: User, password: str, address: str) -> None:
+        """Give somebody another password, and end all that was signed in. Raises InvalidRequest "weak-password"."""
+        plain = rules.normal_password(password)
+        words = known_words(user.name, user.display_name, user.email)
+        await asyncio.to_thread(rules.check_password, plain, *words)
+        await self._store.users.change(user.id, password=await self._passwords.hash(plain))
+        await self.shut_out(user)
+        self._audit.put(actor, "reset-password", "user", user.id, address)
+
     async def check(self, name: str, password: str, caller: Caller) -> User:
         """Whose name and password these are. Raises as `sign_in` does."""
         known = rules.folded(name[: 2 * rules.EMAIL_MOST])

@@ -32,9 +32,8 @@ from server.store.people_schema import (
 )
 from server.store.records import RecordingState
 from server.store.schema import Base, ChannelRow, JobRow, RecordingRow, StreamRow, VoiceRow
+from server.store.users import GONE
 
-GONE = ""
-"""The password of whoever is leaving: no hash, so that nobody signs in with it; and how they are found again."""
 NAMELESS = "–"
 SECRETS = {"password", "token_hash", "stream_key_hash", "avatar", "centroids", "keys", "endpoint"}
 """Columns that are not told even to whose they are, or not as JSON."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 
@@ -11,6 +12,9 @@ from server.store.database import Database
 from server.store.people_records import User
 from server.store.people_schema import SessionRow, UserRow
 from server.store.users import user_of
+
+CHUNK = 500
+"""Ids that one query names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,17 @@ class SessionTable:
         ended = delete(SessionRow).where(SessionRow.user_id == user_id, SessionRow.id != but)
         async with self._database.write() as transaction:
             return list(await transaction.scalars(ended.returning(SessionRow.id)))
+
+    async def good(self, session_ids: Sequence[str], now: datetime) -> set[str]:
+        """Those that hold: not ended, not expired, of people who are let in."""
+        found: set[str] = set()
+        query = select(SessionRow.id).join(UserRow, SessionRow.user_id == UserRow.id)
+        query = query.where(UserRow.disabled_at.is_(None), SessionRow.expires_at > now)
+        async with self._database.read() as transaction:
+            for start in range(0, len(session_ids), CHUNK):
+                some = SessionRow.id.in_(session_ids[start : start + CHUNK])
+                found.update(await transaction.scalars(query.where(some)))
+        return found
 
     async def purge(self, now: datetime) -> None:
         """Forget those that have expired."""

@@ -20,6 +20,8 @@ from server.store.people_schema import InvitationRow, UserRow, UserWordRow
 from server.store.records import Channel, Page
 from server.store.schema import ChannelRow, JobRow, StreamRow, VoiceRow
 
+GONE = ""
+"""The password of whoever is leaving: no hash, so that nobody signs in with it; and how they are found again."""
 OWNED = (ChannelRow, StreamRow, VoiceRow, JobRow)
 """Tables whose rows name their owner."""
 
@@ -159,7 +161,7 @@ class UserTable:
 
     async def page(self, *, limit: int = MAX_PAGE, cursor: str | None = None, search: str = "") -> Page[User]:
         """Everybody, the oldest account first; of whose name or e-mail address `search` is a part."""
-        query = select(UserRow)
+        query = select(UserRow).where(UserRow.password != GONE)
         if search:
             part = search.casefold()
             query = query.where(
@@ -234,7 +236,7 @@ def user_of(row: UserRow) -> User:
 
 
 def _found(row: UserRow | None) -> User:
-    if row is None:
+    if row is None or row.password == GONE:
         raise NotFound("There is no such person.", code="unknown-person")
     return user_of(row)
 
