@@ -14,7 +14,7 @@ help:
 	@echo 'make run      set everything up and serve on http://127.0.0.1:8080'
 	@echo 'make demo     serve, with a noisy talk on a channel to listen to'
 	@echo 'make test     set everything up and run the tests; ARGS="-k ogg" chooses some'
-	@echo 'make check    linters, types, layering, the page, the settings table'
+	@echo 'make check    linters, types, layering, the page, the settings table, secrets, known weaknesses'
 	@echo 'make format   format Python, sort imports, write the tables of settings and queues and docs/api.md'
 	@echo 'make lock     write constraints.txt from what is installed in .venv/'
 	@echo 'make clean    remove .venv/ and everything that was built; recordings in data/ stay'
@@ -46,6 +46,7 @@ check-python:
 	$(BIN)/mypy
 	$(BIN)/python -m tools.settings_table --check
 	$(BIN)/python -m tools.queues_table --check
+	$(BIN)/python -m tools.security
 	$(BIN)/pytest -q --durations=0 tests/test_layering.py
 
 # Node.js checks the page's modules; nothing that it installs is served.
