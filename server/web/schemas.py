@@ -85,6 +85,7 @@ class Config(BaseModel):
     max_title: int
     secure: bool = Field(description="Whether the server itself speaks TLS.")
     reconnect_s: int
+    chat: bool = Field(description="Whether people may write beside a stream.")
 
 
 class StreamChannel(BaseModel):

@@ -74,6 +74,7 @@
  * @property {number} max_title
  * @property {boolean} secure
  * @property {number} reconnect_s
+ * @property {boolean} [chat] whether people may write beside a stream
  * @property {{ state: MachineState, recogniser: string | null, diarizer: string | null, translates: boolean, detail: string }} [captions]
  *
  * @typedef {object} Stream
@@ -95,6 +96,16 @@
  * @property {{ state: CaptionState, detail: string, language: string | null, off_record: boolean }} [captions]
  * @property {boolean} [you_own] in answers; events leave it out
  * @property {Owner} [owner]
+ *
+ * @typedef {object} ChatMessage
+ * @property {string} id
+ * @property {number} at stream time, samples at 48 kHz
+ * @property {string | null} user id of the writer
+ * @property {string} name
+ * @property {"text" | "reaction"} kind
+ * @property {string} text
+ * @property {string} created_at
+ * @property {boolean} kept
  *
  * @typedef {"off" | "starting" | "ok" | "degraded"} CaptionState
  *

@@ -34,6 +34,7 @@ async def config(call: Call) -> schemas.Config:
         max_title=MAX_TITLE,
         secure=call.services.secure,
         reconnect_s=settings.reconnect_s,
+        chat=settings.chat and settings.accounts,
     )
 
 

@@ -13,6 +13,7 @@ import { CaptionsModel } from "../captions/model.js";
 import { CaptionsPanel } from "../captions/panel.js";
 import { textSize } from "../captions/size.js";
 import { captionTools } from "../captions/tools.js";
+import { chatDrawer } from "../chat/places.js";
 import { setDockTools } from "../player/dock.js";
 import { facts } from "./live.js";
 import { shutView } from "./door.js";
@@ -222,8 +223,9 @@ export async function listenView(slug) {
   const [head, place, note, noise] = [heading(channel), scene(), troubleNote(channel), noiseSwitch(store.auth.accounts || atServer())];
   place.words.append(noise.element);
   const swap = h("button", { type: "button", class: "btn first", data: { testid: "listen-instead" }, on: { click: () => void player.play(source) } }, icon("play", 20), "Listen here");
-  head.element.append(swap);
-  const element = h("div", { class: "col listen" }, head.element, place.element);
+  const chat = chatDrawer();
+  head.element.append(swap, chat.button);
+  const element = h("div", { class: "col listen" }, head.element, place.element, chat.element);
   const captions = reading(channel, element);
   element.append(captions.element, note.element);
 
@@ -235,6 +237,7 @@ export async function listenView(slug) {
     note.show(stream, here);
     noise.show(stream);
     captions.show(stream);
+    chat.show(stream);
     swap.hidden = here;
     say(place.lead, text.lead);
     say(place.sub, text.facts);
@@ -250,6 +253,7 @@ export async function listenView(slug) {
       clearInterval(timer);
       place.leave();
       captions.leave();
+      chat.stop();
       if (player.holds(source) && !player.wanted) player.close();
     },
   };

@@ -3,6 +3,7 @@
 import { ApiError, getPeaks, getRecording, renameRecording, words } from "../api.js";
 import { downloads } from "../captions/downloads.js";
 import { Transcript } from "../captions/transcript.js";
+import { recordedChat } from "../chat/places.js";
 import { h, icon, say } from "../dom.js";
 import { editableTitle } from "../editable.js";
 import { clock, exact, relative, size } from "../format.js";
@@ -86,9 +87,10 @@ function show(first) {
   });
   const swap = h("button", { type: "button", class: "btn first", data: { testid: "play-instead" }, on: { click: () => void player.play(source) } }, icon("play", 20), "Play this");
   head.element.querySelector(".acts")?.prepend(swap);
+  const chat = recordedChat(recording.stream_id, (at) => playable(recording) && void player.play(source, at));
   const access = store.social && store.owns(recording) ? accessChoice(() => ({ kind: "recordings", id })) : null;
   access?.show();
-  const element = h("div", { class: "col recording" }, head.element, state, h("div", { class: "two" }, h("div", null, place, transcript.lanes.element), transcript.element), ...(access ? [access.element] : []));
+  const element = h("div", { class: "col recording" }, head.element, state, h("div", { class: "two" }, h("div", null, place, transcript.lanes.element, chat), transcript.element), ...(access ? [access.element] : []));
   /** @type {Awaited<ReturnType<typeof loadWave>>} */
   let wave = null;
 

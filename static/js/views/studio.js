@@ -6,6 +6,7 @@ import { editableTitle } from "../editable.js";
 import { clock, here } from "../format.js";
 import { banner, liveTag, setLiveTag } from "../parts.js";
 import { store } from "../store.js";
+import { studioChat } from "../chat/places.js";
 import { studioCaptions } from "../studio/captions.js";
 import { controls } from "../studio/controls.js";
 import { publisher } from "../studio/publisher.js";
@@ -172,14 +173,14 @@ export async function studioView() {
   const access = accessChoice(() => (publisher.streamId ? { kind: "streams", id: publisher.streamId } : { kind: "channels", id: slug }));
   const [head, air, link, notes, trio] = [heading(known, access), airInfo(known, access), connection(), notices(), controls(publisher)];
   const [sound, check] = [strip(publisher), soundCheck(publisher)];
-  const [captions, wording] = [studioCaptions(publisher), captionChoices(publisher)];
+  const [captions, wording, chat] = [studioCaptions(publisher), captionChoices(publisher), studioChat(publisher)];
   const place = h("section", { class: "stage" }, head.element, scene.left, scene.meter, scene.right, air.line, air.time, air.side);
-  const element = h("div", { class: "col studio" }, place, h("div", { class: "under" }, level.element, link.element), notes.trouble, notes.ended, sound.element, captions.element, access.element, trio.element, wording.element, check.element);
+  const element = h("div", { class: "col studio" }, place, h("div", { class: "under" }, level.element, link.element), notes.trouble, notes.ended, sound.element, captions.element, chat.element, access.element, trio.element, wording.element, check.element);
 
   const show = () => {
     element.classList.toggle("on-air", publisher.onAir || publisher.state === "stopping");
     element.classList.toggle("away", publisher.state === "reconnecting");
-    for (const part of [access, head, air, link, sound, captions, notes, trio, wording, check, level, scene]) part.show();
+    for (const part of [access, head, air, link, sound, captions, chat, notes, trio, wording, check, level, scene]) part.show();
   };
   const unwatch = publisher.watch(show);
   const timer = setInterval(show, 250);
@@ -193,7 +194,7 @@ export async function studioView() {
     leave() {
       unwatch();
       clearInterval(timer);
-      for (const part of [scene, sound, captions, check, access, air]) part.stop();
+      for (const part of [scene, sound, captions, chat, check, access, air]) part.stop();
       for (const type of ["pointerdown", "keydown"]) document.removeEventListener(type, wake);
       if (publisher.state === "idle") publisher.microphone.close();
     },
