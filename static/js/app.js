@@ -12,6 +12,7 @@ import { startMediaSession } from "./player/mediasession.js";
 import { player } from "./player/player.js";
 import { again, Router, start } from "./router.js";
 import { store } from "./store.js";
+import { adminView } from "./views/admin.js";
 import { firstView, registerView, signInView } from "./views/door.js";
 import { friendsView } from "./views/friends.js";
 import { listenView } from "./views/listen.js";
@@ -46,6 +47,7 @@ const SOCIAL = [
   { pattern: /^\/friends\/?$/, view: () => friendsView() },
   { pattern: /^\/people\/([^/]+)\/?$/, view: personView },
   { pattern: /^\/notices\/?$/, view: () => noticesView() },
+  { pattern: /^\/admin(?:\/([^/]+))?\/?$/, view: adminView },
   { pattern: /^\/settings(?:\/([^/]+))?\/?$/, view: settingsView },
 ];
 const REST = { pattern: /^/, view: () => missingView() };

@@ -33,6 +33,7 @@ export function chatDrawer() {
   const element = h("aside", { class: "chat-drawer", hidden: true, "aria-label": "Chat", data: { testid: "chat" } }, h("header", null, h("h2", null, "Chat"), close), panel.element);
   const set = (/** @type {boolean} */ open) => {
     element.hidden = !open;
+    document.body.classList.toggle("chatting", open);
     button.setAttribute("aria-expanded", String(open));
     model.read();
     if (open) panel.follow.toEnd();
@@ -54,9 +55,10 @@ export function chatDrawer() {
       owns = stream !== null && store.owns(stream);
       button.hidden = !on;
       if (on && stream) model.follow(stream.id);
-      else if (!stream || !model.stream) element.hidden = true;
+      else if (!model.stream && !element.hidden) set(false);
     },
     stop() {
+      document.body.classList.remove("chatting");
       unwatch();
       panel.stop();
       model.stop();

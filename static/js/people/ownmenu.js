@@ -28,9 +28,10 @@ export function ownMenu() {
   const opener = h("button", { type: "button", class: "fr me", "aria-label": `You: ${me.display_name}`, data: { testid: "own-menu" } }, face(me, "", 32));
   const page = h("a", { class: "item", href: `/people/${encodeURIComponent(me.id)}` }, icon("people", 20), "Your page");
   const settings = h("a", { class: "item", href: "/settings" }, icon("sliders", 20), "Settings");
+  const admin = h("a", { class: "item", href: "/admin", hidden: !me.administrator, data: { testid: "to-admin" } }, icon("key", 20), "Administration");
   const out = h("button", { type: "button", class: "item", data: { testid: "sign-out" }, on: { click: () => void leave() } }, icon("door", 20), "Sign out");
-  const { element, card, close } = menu(opener, "You", h("p", { class: "sub", dir: "auto" }, me.display_name), page, settings, out);
+  const { element, card, close } = menu(opener, "You", h("p", { class: "sub", dir: "auto" }, me.display_name), page, settings, admin, out);
   card.classList.add("up");
-  for (const one of [page, settings]) one.addEventListener("click", close);
+  for (const one of [page, settings, admin]) one.addEventListener("click", close);
   return element;
 }

@@ -12,6 +12,7 @@ import { privacySection } from "../account/privacy.js";
 import { profileSection } from "../account/profile.js";
 import { sessionsSection } from "../account/sessions.js";
 import { streamKeySection } from "../account/streamkey.js";
+import { store } from "../store.js";
 import { missingView } from "./missing.js";
 
 /** @typedef {{ id: string, name: string, about: string, make: () => HTMLElement | Promise<HTMLElement> }} Section */
@@ -38,7 +39,8 @@ function contents(chosen) {
     return h("li", null, link);
   });
   const out = h("button", { type: "button", class: "btn quiet", data: { testid: "settings-sign-out" }, on: { click: () => void leave() } }, icon("door", 20), "Sign out");
-  return h("nav", { class: "contents", "aria-label": "Sections" }, h("ul", null, rows), out);
+  const admin = h("a", { class: "btn quiet", href: "/admin", hidden: !store.me?.administrator }, icon("key", 20), "Administration");
+  return h("nav", { class: "contents", "aria-label": "Sections" }, h("ul", null, rows), admin, out);
 }
 
 /**
