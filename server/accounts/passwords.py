@@ -48,7 +48,7 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The hash that is stored. Raises Unavailable where too many wait."""
-        return await self._run(lambda: self._hasher.hash(password))
+        return await self._run(lambda: self._hasher.hash(_bytes(password)))
 
     async def verify(self, stored: str | None, password: str) -> bool:
         """Whether `password` is that of the hash `stored`.
@@ -64,7 +64,7 @@ class Passwords:
 
     def _verify(self, stored: str, password: str) -> bool:
         try:
-            return self._hasher.verify(stored, password)
+            return self._hasher.verify(stored, _bytes(password))
         except (VerificationError, InvalidHashError):
             return False
 
@@ -87,3 +87,8 @@ class Passwords:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self.busy -= 1
+
+
+def _bytes(password: str) -> bytes:
+    """Whatever was typed, halves of characters too: it is wrong or right, and never an error."""
+    return password.encode("utf-8", "surrogatepass")

@@ -39,7 +39,7 @@ def test_a_sign_in_name_has_one_spelling_in_every_script(typed: str, kept: str) 
     "typed",
     [
         *("", "a", "\u200f\u200e", "🎧🎧", "anna b", "anna@b", "a/b", "../etc", "anna\n", "anna\0", ".anna", "-"),
-        *("a" * 41, "a" * 1_000_000, "\ud800\ud800", "<b>anna</b>", "anna'; drop table users; --", "аnna"),
+        *("a" * 41, "a" * 100_000, "\ud800\ud800", "<b>anna</b>", "anna'; drop table users; --", "аnna"),
     ],
 )
 def test_what_is_no_name_is_refused_in_words(typed: str) -> None:
@@ -65,7 +65,7 @@ def test_a_shown_name_may_be_anything_that_turns_no_text_around(typed: str, show
 
 
 @pytest.mark.parametrize(
-    "typed", ["", " ", "\u200d", "\u2060\u200e", "a" * 81, "a" * 1_000_000, "Anna\r\nSet-Cookie: x=1", "a\0b", "\ud83d"]
+    "typed", ["", " ", "\u200d", "\u2060\u200e", "a" * 81, "a" * 100_000, "Anna\r\nSet-Cookie: x=1", "a\0b", "\ud83d"]
 )
 def test_a_shown_name_can_be_seen_and_is_one_line(typed: str) -> None:
     with pytest.raises(InvalidRequest):
