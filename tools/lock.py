@@ -1,7 +1,7 @@
 """Write constraints.txt from what is installed in this Python: names and versions, no address, no build.
 
 CUDA's own packages are left out: PyTorch's default build names their exact versions itself, and its processor build
-does without them.
+does without them. pip is there before anything is installed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 TARGET = Path(__file__).resolve().parents[1] / "constraints.txt"
-LEFT_OUT = re.compile(r"nvidia-|triton$")
+LEFT_OUT = re.compile(r"nvidia-|(triton|pip)$")
 
 
 def constraints(frozen: Iterable[str]) -> list[str]:

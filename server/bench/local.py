@@ -84,6 +84,7 @@ async def local_server(
         "ice_udp_port": 0,
         "host": "127.0.0.1",
         "accounts": False,
+        "rate_limits": "off",
         "models_download": False,
     } | settings
     environment = os.environ | {f"CLEARCAST_{name.upper()}": str(value) for name, value in chosen.items()}
