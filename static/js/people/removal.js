@@ -17,11 +17,12 @@ function removed({ reason, session }) {
   // Another window of one's own may be the one that is meant.
   if (session && !player.listener?.sessions.includes(session)) return;
   const host = player.source?.kind === "live" ? player.source.channel.host : "";
-  player.pause();
   if (reason === "removed") {
+    player.pause();
     player.removed = `${host} has ended your connection. You may come back with a press on Play, unless you are not let in again.`;
     return player.changed();
   }
+  player.close();
   toast("This is not open to you any more: whoever it belongs to has changed who may hear it.");
   return again();
 }
