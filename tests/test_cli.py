@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -163,6 +164,31 @@ def test_the_demo_is_live_on_its_own_channel(spawn: Started, tmp_path: Path) -> 
     _, err = demo.communicate(timeout=60)
     assert demo.returncode == 0, err
     assert f"http://localhost:{port}/listen/demo" in err
+
+
+def test_the_demo_with_accounts_is_between_two_friends(spawn: Started) -> None:
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    demo = spawn("demo", "--port", str(port), CLEARCAST_DENOISE="RNNoise", CLEARCAST_ACCOUNTS="true")
+    assert demo.stderr is not None
+    told = ""
+    for line in demo.stderr:
+        told += line
+        if f"Listen to the demo at http://localhost:{port}/listen/demo" in line:
+            break
+    passwords = dict(re.findall(r"^  (anna|ben) +password (\S{16})$", told, re.MULTILINE))
+    assert set(passwords) == {"anna", "ben"}, told
+    jar = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    wanted = json.dumps({"name": "ben", "password": passwords["ben"]}).encode()
+    headers = {"Content-Type": "application/json"}
+    jar.open(urllib.request.Request(f"{base}/api/v1/auth/sign-in", wanted, headers)).close()
+    with jar.open(f"{base}/api/v1/streams?state=live") as answer:
+        (stream,) = json.load(answer)["items"]
+    assert (stream["channel"]["slug"], stream["host"]) == ("demo", "Anna (demo)")
+    demo.send_signal(signal.SIGINT)
+    _, rest = demo.communicate(timeout=60)
+    assert demo.returncode == 0, rest
+    assert "Traceback" not in told + rest
 
 
 def test_models_are_listed(tmp_path: Path) -> None:

@@ -83,15 +83,19 @@ async def running_server(settings: Settings) -> str | None:
     return None
 
 
-async def talk(url: str, snr_db: float, tell: Callable[[str], None]) -> None:
-    """Publish the noisy talk on the channel "demo" until cancelled. Raises ClearcastError."""
-    await _make_channel(url)
+async def talk(
+    url: str, snr_db: float, tell: Callable[[str], None], *, token: str | None = None, slug: str = "demo"
+) -> None:
+    """Publish the noisy talk on a channel until cancelled; it is made first without `token`. Raises ClearcastError."""
+    if token is None:
+        await _make_channel(url)
     await publish(
-        f"{url}/whip/demo",
+        f"{url}/whip/{slug}",
         mix(read_blocks(TALK, loop=True), snr_db),
         title="Demo: a talk in a noisy room",
+        token=token,
         verify=False,
-        started=lambda _: tell(f"{url}/listen/demo"),
+        started=lambda _: tell(f"{url}/listen/{slug}"),
     )
 
 

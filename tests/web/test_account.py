@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from server.accounts.passwords import Passwords
+from server.errors import Unavailable
 from tests.people import PASSWORD, Town, town
 from tests.web.test_routes import problem
 
@@ -205,3 +206,27 @@ async def test_a_server_that_is_closed_lets_nobody_in(tmp_path: Path) -> None:
         await send(anna.http, "POST", "/api/v1/invitations", 403, json={})
         found = await send(await place.client(), "POST", "/api/v1/auth/register", 403, json=newcomer("ben", "cc_i_x"))
         assert found["code"] == "registration-closed"
+
+
+async def test_streams_begin_as_their_publisher_prefers_unless_they_say_otherwise(
+    place: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = await place.add("anna")
+    chosen = {"language": "DE", "denoise": "bypassed", "captions": False, "recording": False, "vocabulary": "aiortc"}
+    await send(anna.http, "PATCH", "/api/v1/account/profile", json={"preferences": chosen})
+    grants: list[Any] = []
+
+    async def publish(_offer: str, grant: Any) -> None:
+        grants.append(grant)
+        raise Unavailable("this is as far as the test goes")
+
+    monkeypatch.setattr(place.services.media, "publish", publish)
+    for query in ({}, {"language": "fr", "captions": "true", "record": "true", "vocabulary": "WHIP"}):
+        options: Any = {"params": query, "data": "v=0", "headers": {"Content-Type": "application/sdp"}}
+        await send(anna.http, "POST", f"/whip/{anna.channel}", 503, **options)
+    assert [(grant.language, grant.captions, grant.record) for grant in grants] == [
+        ("de", False, False),
+        ("fr", True, True),
+    ]
+    assert [grant.vocabulary for grant in grants] == ["aiortc", "WHIP, aiortc"]
+    assert {grant.denoise for grant in grants} == {"bypassed"}

@@ -20,6 +20,7 @@ from server.store.records import Channel
 from server.web import schemas
 from server.web.handlers.channels import load as load_channel
 from server.web.routing import SDP_LIMIT, Call, RouteTable
+from server.web.wishes import with_preferences
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -104,7 +105,7 @@ def _answered(call: Call, kind: str, channel: Channel, answer: PeerAnswer) -> we
 async def publish(call: Call) -> web.Response:
     _check_accept(call)
     channel: Channel = call.subject
-    query = call.query(schemas.PublishQuery)
+    query = await with_preferences(call, call.query(schemas.PublishQuery))
     settings = call.services.settings
     mode = DenoiseMode(query.denoise) if query.denoise is not None else DenoiseMode.ACTIVE
     grant = PublishGrant(
