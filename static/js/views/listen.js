@@ -130,7 +130,7 @@ function troubleNote(channel) {
     show(stream, here) {
       const host = stream?.host ?? channel.host;
       const listener = here ? player.listener : null;
-      if (here && player.removed) note.show("You have been removed.", player.removed);
+      if (here && player.removed && stream?.state === "live") note.show("You have been removed.", player.removed);
       else if (listener?.state === "retrying") note.show(...lostWords(listener));
       else if (listener?.state === "refused") note.show("This channel cannot be heard.", listener.problem);
       else if (store.events.closing) note.show("The server is starting again.", "The sound comes back by itself.");
