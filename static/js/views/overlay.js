@@ -54,7 +54,7 @@ export async function overlayView(slug) {
   page.classList.add("overlay");
   page.dataset["position"] = look.position;
   const box = h("div", { class: "over-box", vars: { "--size": `${look.size}px`, "--lines": look.lines }, data: { testid: "overlay" } });
-  const element = h("div", { class: "over", "aria-label": "Captions" }, box);
+  const element = h("div", { class: "over-video", "aria-label": "Captions" }, box);
   if (!(await exists(slug))) box.append(h("p", { class: "over-words" }, "There is no such channel. Check the address of the browser source."));
   const list = new TurnList();
   list.element.classList.toggle("nameless", !look.names);
