@@ -9,6 +9,7 @@ import os
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -100,6 +101,31 @@ async def test_whoever_leaves_is_gone_with_everything_and_others_keep_theirs(pla
     assert lines and {item.actor_name for item in lines} <= {""}
     again = await place.add("ben", email="ben@example.org")
     assert again.id != ben.id and again.channel == "ben"
+
+
+async def test_whoever_leaves_while_live_ends_their_stream_first(place: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    await place.add("anna")
+    ben = await place.add("ben")
+    folder = await record(place, ben, "bens")
+    services, done = place.services, []
+    await services.store.change_recording("bens", state=RecordingState.RECORDING.value)
+    live = [SimpleNamespace(id="bens", principal=ben.id), SimpleNamespace(id="annas", principal="somebody")]
+
+    async def end(stream_id: str, _reason: str) -> None:
+        done.append("ended")
+        live[:] = [stream for stream in live if stream.id != stream_id]
+        assert await asyncio.to_thread(folder.exists)
+        await services.store.change_recording("bens", state=RecordingState.READY.value)
+
+    remove = services.library.files.remove
+    monkeypatch.setattr(services.media, "streams", lambda: live)
+    monkeypatch.setattr(services.media, "end", end)
+    monkeypatch.setattr(services.library.files, "remove", lambda found: (done.append("removed"), remove(found)))
+    await send(ben.http, "POST", "/api/v1/account/delete", 204, json={"password": PASSWORD})
+    await forgotten(place, ben)
+    assert done == ["ended", "removed"]
+    assert [stream.id for stream in live] == ["annas"]
+    assert not await asyncio.to_thread(folder.exists)
 
 
 async def test_leaving_that_was_interrupted_is_finished_at_the_next_start(tmp_path: Path) -> None:
