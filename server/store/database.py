@@ -19,6 +19,8 @@ from sqlalchemy.pool import NullPool
 from server.errors import Conflict, SettingsError, Unavailable
 
 BUSY_TIMEOUT_MS = 5_000
+CONNECTIONS = 12
+"""Kept open: with SQLite each is a thread, and to open one takes longer than most questions."""
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
 
@@ -74,7 +76,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._engine = create_engine(url)
+        self._engine = create_engine(url, pool_size=CONNECTIONS, max_overflow=0)
 
     async def open(self) -> None:
         """Migrate to the newest schema. Raises Unavailable with a text for the operator."""

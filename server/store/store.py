@@ -229,7 +229,10 @@ def _recordings() -> Select[RecordingRow, str, str, str, str, str]:
 
 
 def _values(row: Any) -> dict[str, Any]:
-    return {column.key: getattr(row, column.key) for column in row.__table__.columns}
+    """The columns of a row that was just read. A list has many: to ask for them one by one would take as long again."""
+    values = dict(vars(row))
+    del values["_sa_instance_state"]
+    return values
 
 
 def _channel(row: ChannelRow | None) -> Channel:
