@@ -33,7 +33,7 @@ class UserRow(Base):
     email: Mapped[str | None] = mapped_column(String(254), unique=True)
     password: Mapped[str] = mapped_column(String(200))
     """argon2id, with its parameters."""
-    administrator: Mapped[bool] = mapped_column(Boolean)
+    administrator: Mapped[bool] = mapped_column(Boolean, index=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime())
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
     bio: Mapped[str] = mapped_column(Text)
@@ -116,7 +116,7 @@ class InvitationRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime())
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime())
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
-    used_by: Mapped[str | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    used_by: Mapped[str | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
 
 
 class FriendshipRow(Base):

@@ -57,6 +57,7 @@ class ChannelRow(Base):
     """The lasting address of a person's broadcasts."""
 
     __tablename__ = "channels"
+    __table_args__ = (Index("ix_channels_created_at_id", "created_at", "id"),)
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     slug: Mapped[str] = mapped_column(String(40), unique=True)
@@ -82,7 +83,7 @@ class StreamRow(Base):
     title: Mapped[str] = mapped_column(String(200))
     state: Mapped[str] = mapped_column(String(20))
     started_at: Mapped[datetime] = mapped_column(UtcDateTime())
-    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime(), index=True)
     end_reason: Mapped[str] = mapped_column(String(200))
     length: Mapped[int] = mapped_column(BigInteger)
     listeners_peak: Mapped[int]
@@ -106,12 +107,12 @@ class RecordingRow(Base):
     stream_id: Mapped[str] = mapped_column(ForeignKey("streams.id", ondelete="CASCADE"), unique=True)
     title: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime())
-    state: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(String(20), index=True)
     detail: Mapped[str] = mapped_column(Text)
     length: Mapped[int] = mapped_column(BigInteger)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     has_raw: Mapped[bool] = mapped_column(Boolean)
-    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime(), index=True)
 
 
 class CaptionRow(Base):
@@ -184,6 +185,7 @@ class JobRow(Base):
         Index("ix_jobs_owner_created_at_id", "owner", "created_at", "id"),
         Index("ix_jobs_subject_created_at_id", "subject", "created_at", "id"),
         Index("ix_jobs_state_created_at", "state", "created_at"),
+        Index("ix_jobs_created_at_id", "created_at", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)

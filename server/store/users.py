@@ -209,8 +209,8 @@ async def _use(session: AsyncSession, token_hash: str, user_id: str, now: dateti
 
 async def _free_slug(session: AsyncSession, wanted: str) -> str:
     """`wanted`, or with a number, or with something random, where that is taken."""
-    known = set(await session.scalars(select(ChannelRow.slug).where(ChannelRow.slug.startswith(wanted[:32]))))
     tried = [wanted, *(f"{wanted[: MAX_SLUG - 4].rstrip('-')}-{number}" for number in range(2, 100))]
+    known = set(await session.scalars(select(ChannelRow.slug).where(ChannelRow.slug.in_(tried))))
     free = [slug for slug in tried if slug not in known]
     return free[0] if free else f"{wanted[: MAX_SLUG - 13].rstrip('-')}-{new_id()}"
 

@@ -1,0 +1,58 @@
+"""How the database would find what is asked for: `Plans` listens to everything that a test asks, and explains it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from server.store import people_schema  # noqa: F401 - its tables belong to the metadata
+from server.store.schema import Base
+
+WHOLE = re.compile(r"^SCAN (\w+)(?! USING INDEX)")
+"""A table that is read from one end to the other; reading along an index is for lists that end after a page."""
+ALIAS = re.compile(r"\b(\w+) AS (\w+)", re.IGNORECASE)
+BY_RIGHT = {
+    r"SELECT count\(\*\)(?!.* WHERE )": "how many there are: for administrators, or without accounts",
+    r"SELECT streams.owner, .*sum\(recordings.size_bytes\)": "how much room everybody takes: for administrators",
+    r"SELECT users.id FROM users WHERE users.password = ": "once, at the start",
+}
+"""Statements that read the whole of something, and why they may."""
+READ = ("SELECT", "UPDATE", "DELETE", "WITH", "INSERT")
+
+
+class Plans:
+    """Every statement that is executed on an engine."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self.statements: dict[str, Any] = {}
+        """What it was asked with, the last time."""
+        self.count = 0
+        event.listen(engine.sync_engine, "before_cursor_execute", self._heard)
+
+    def _heard(self, _connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        if statement.startswith(READ):
+            self.count += 1
+            self.statements[statement] = parameters
+
+    async def scans(self) -> list[str]:
+        """Statements that read the whole of a table of ours, with the table before each."""
+        event.remove(self._engine.sync_engine, "before_cursor_execute", self._heard)
+        found = []
+        async with self._engine.connect() as connection:
+            for statement, parameters in self.statements.items():
+                plain = " ".join(statement.split())
+                first = parameters[0] if isinstance(parameters, list) else parameters
+                plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", first)
+                names = {alias: table for table, alias in ALIAS.findall(statement)}
+                for *_, detail in plan:
+                    scanned = WHOLE.match(detail)
+                    if scanned is None:
+                        continue
+                    table = names.get(scanned[1], scanned[1])
+                    if table in Base.metadata.tables and not any(re.match(pattern, plain) for pattern in BY_RIGHT):
+                        found.append(f"{table}: {plain}")
+        return found
