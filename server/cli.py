@@ -27,6 +27,7 @@ BENCHES = {
     "fanout": "what one more listener costs",
     "latency": "how long the server holds on to sound",
     "pipeline": "whether captions ever delay audio",
+    "presence": "how soon friends see that somebody came or went",
     "soak": "whether the server stays as it is for minutes and hours",
     "voices": "how surely known voices are recognised, and strangers are not",
 }
