@@ -84,6 +84,10 @@ class Circles:
         for tell in list(self._subscribers):
             tell(people)
 
+    def knowing(self, user_id: str) -> list[str]:
+        """Those in memory who have somebody in their circle."""
+        return [other for other, circle in self._kept.items() if user_id in circle.friends or user_id in circle.barred]
+
     def subscribe(self, callback: Changed) -> Callable[[], None]:
         """Have `callback` called with the ids of those whose circles change; call what it returns to stop that."""
         self._subscribers.append(callback)

@@ -25,6 +25,7 @@ class Community:
 
     def __init__(self, settings: Settings, store: Store, clock: Clock, circles: Circles, told: Told) -> None:
         sight: Sight = FriendsSee(circles)
+        self._circles, self._told = circles, told
         self.book = PresenceBook()
         self.groups = store.groups
         self.push = PushService(
@@ -44,6 +45,13 @@ class Community:
         await self.presence.close()
         await self.notices.close()
         await self.push.close()
+
+    def gone(self, user_id: str) -> None:
+        """An account was deleted: friends who are there see it at once."""
+        knowing = self._circles.knowing(user_id)
+        self._circles.changed(user_id, *knowing)
+        for other in knowing:
+            self._told.friend_removed(other, user_id)
 
 
 class FriendsSee:

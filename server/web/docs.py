@@ -40,6 +40,18 @@ NOTES = {
         "",
         "    curl -N 'http://localhost:8080/api/v1/streams/<id>/captions/events'",
     ],
+    "friends": [
+        "",
+        "Somebody who blocks one is not there: every address answers as it does for an id that nobody has. Of two who",
+        "ask each other the second is answered as a friend. `presence` and `live` are told of friends only. Who closes",
+        "the last event socket counts as here for 10 s more.",
+    ],
+    "notifications": [
+        "",
+        "A message to a closed page (RFC 8030, RFC 8291) is JSON: `{title, body, path}`, where `path` is what a click",
+        "opens. It is sent where the operator has set `CLEARCAST_PUSH_CONTACT`, to those whose preference `push` is",
+        "on. A browser whose push service answers 404 or 410 is forgotten.",
+    ],
 }
 """What follows the table of a tag."""
 
@@ -145,6 +157,10 @@ def _event_lines() -> list[str]:
         "`captions_state` `{state, detail}` |",
         "| `chat:<stream id>` | `{open, total, items: [ChatOut]}`, the last 50 | `chat_message` `reaction` (ChatOut), "
         "`chat_deleted` `{id}`, `chat_state` `{open}` |",
+        "| `friends` | `{items: [PersonOut], requests: RequestsOut}`, one's own | `presence` `{id, presence, live}`, "
+        "`friend_request` `friend_added` `{person: PersonOut}`, `friend_removed` `{id}`, `requests` (RequestsOut) |",
+        "| `notifications` | `{items: [NoticeOut], unread}`, one's own newest 50 | `notification` (NoticeOut), "
+        "`notifications_read` `{}` |",
         "| `jobs` | `{items: [JobOut]}`, the newest 20 | `job_progress` `job_completed` (JobOut) |",
         "",
         "`stage` is `denoise`, `captions`, `recording`, which has stopped, or `disk`, which has little room left for",

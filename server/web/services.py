@@ -218,7 +218,8 @@ class Services:
         """A stream of which more is known than the database says: one that is live, or has just ended."""
         return self.media.stream(stream_id) or self.journal.ends().get(stream_id)
 
-    async def _gone(self, _user_id: str) -> None:
+    async def _gone(self, user_id: str) -> None:
+        self.community.gone(user_id)
         await self.owners_changed()
 
     async def owners_changed(self) -> None:
