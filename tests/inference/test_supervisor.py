@@ -6,6 +6,8 @@ import asyncio
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -194,3 +196,25 @@ async def test_a_worker_that_takes_too_much_memory_is_replaced(start: Start) -> 
 def test_memory_of_a_process_that_is_gone_is_none() -> None:
     assert resident_mb(os.getpid()) > 10
     assert resident_mb(2**22 + 1) == 0
+
+
+def test_a_worker_keeps_the_memory_of_large_arrays() -> None:
+    """Otherwise each window would get its memory from the system anew, page by page."""
+    code = (
+        "import resource, threading\n"
+        "def window():\n"
+        "    bytearray(48_000_000)\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "def windows():\n"
+        "    window()\n"
+        "    before = window()\n"
+        "    print([window() for _ in range(10)][-1] - before)\n"
+        "thread = threading.Thread(target=windows); thread.start(); thread.join()\n"
+    )
+
+    def page_faults(environment: dict[str, str]) -> int:
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    assert 10 * page_faults(worker_environment(outer, threads=1)) < page_faults(outer)
