@@ -23,8 +23,9 @@ class Told(FriendTold, NewsTold, PresenceTold, Protocol):
 class Community:
     """What the rest of the server asks about people who know each other. `start`, then `close`."""
 
-    def __init__(self, settings: Settings, store: Store, clock: Clock, circles: Circles, told: Told) -> None:
-        sight: Sight = FriendsSee(circles)
+    def __init__(
+        self, settings: Settings, store: Store, clock: Clock, circles: Circles, sight: Sight, told: Told
+    ) -> None:
         self._circles, self._told = circles, told
         self.book = PresenceBook()
         self.groups = store.groups

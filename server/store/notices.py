@@ -84,7 +84,7 @@ class NoticeTable:
         """The preferences of those people who have an account that is not disabled; one query."""
         query = select(UserRow.id, UserRow.preferences).where(UserRow.id.in_(user_ids), UserRow.disabled_at.is_(None))
         async with self._database.read() as session:
-            return dict((await session.execute(query)).tuples().all())
+            return {row.id: row.preferences for row in await session.execute(query)}
 
 
 class PushTable:

@@ -12,7 +12,7 @@ from aiohttp import web
 from server.accounts.administration import Administration
 from server.accounts.audit import AuditBook
 from server.accounts.circles import Circles
-from server.accounts.community import Community
+from server.accounts.community import Community, FriendsSee
 from server.accounts.endings import Endings
 from server.accounts.first import FirstAccount
 from server.accounts.gate import Actor, local_actor
@@ -175,7 +175,9 @@ class Services:
         self.exports = Exports(self.store, self.library.files, self.caption_desk)
         self.circles = Circles(self.store.friends.circle)
         announcer = PeopleAnnouncer(self.hub)
-        self.community = Community(self.settings, self.store, self.clock, self.circles, announcer)
+        self.community = Community(
+            self.settings, self.store, self.clock, self.circles, FriendsSee(self.circles), announcer
+        )
         announcer.serve(self.community.friends, self.community.notices)
         SOCKETS.watch(self.sockets)
         READERS.watch(self.readers)
