@@ -25,14 +25,14 @@ TALK = OnAir("s1", "c1", "anna", "anna", "Bees")
 
 
 class FriendsHear:
-    """A rule of access: friends of who talks."""
+    """A rule of access: who talks, and their friends."""
 
     def __init__(self, circles: Circles) -> None:
         self._circles = circles
 
     async def visible(self, viewer: str, streams: Collection[OnAir]) -> set[str]:
         friends = (await self._circles.of(viewer)).friends
-        return {stream.stream_id for stream in streams if stream.owner in friends}
+        return {stream.stream_id for stream in streams if stream.owner in friends | {viewer}}
 
 
 class Pages:

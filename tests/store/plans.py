@@ -18,6 +18,8 @@ BY_RIGHT = {
     r"SELECT count\(\*\)(?!.* WHERE )": "how many there are: for administrators, or without accounts",
     r"SELECT streams.owner, .*sum\(recordings.size_bytes\)": "how much room everybody takes: for administrators",
     r"SELECT count\(\*\) AS count_1 FROM users WHERE users.id != ": "when the only administrator wants to leave",
+    r"SELECT count\(\*\) AS count_1 FROM \(SELECT users.id AS id FROM users": "the same, and who is the first",
+    r"DELETE FROM (api_keys|invitations|sessions|refresh_tokens|audit) WHERE \w+\.\w+ < ": "tidying, a few times a day",
     r"SELECT users.id FROM users WHERE users.password = ": "once, at the start",
 }
 """Statements that read the whole of something, and why they may."""

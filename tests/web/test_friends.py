@@ -12,6 +12,7 @@ import pytest
 
 from server.store import friends as friends_module
 from tests.people import Person, Town, town
+from tests.store.plans import Plans
 from tests.web.test_routes import problem
 
 
@@ -55,8 +56,11 @@ class Page:
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Town]:
+    """No request of these tests may read a whole table."""
     async with town(tmp_path / "data") as running:
+        plans = Plans(running.services.store._database._engine)
         yield running
+        assert await plans.scans() == []
 
 
 async def get(person: Person, path: str) -> Any:
