@@ -12,7 +12,7 @@ from server.accounts.endings import Endings
 from server.accounts.gate import Actor
 from server.accounts.tokens import actor_of, allowed
 from server.clock import Clock
-from server.errors import ClearcastError, NotAuthenticated, Unavailable
+from server.errors import NotAuthenticated, Unavailable
 from server.log import get_logger
 from server.store.ids import new_id
 from server.store.people_records import ApiKey, User
@@ -20,8 +20,6 @@ from server.store.store import Store
 
 NOTED_EVERY = timedelta(minutes=1)
 """How exactly it is known when a key was used last."""
-FORGET_AFTER = timedelta(days=30)
-"""How long a revoked key is remembered."""
 
 log = get_logger(__name__)
 
@@ -53,7 +51,7 @@ class Keys:
 
     async def revoke(self, key: ApiKey) -> None:
         """It opens nothing any more, and whoever came in with it is sent away."""
-        await self._store.keys.revoke_key(key.id, self._clock.wall())
+        await self._store.keys.forget_key(key.id)
         self._endings.tell(key.user_id, key.id)
 
     async def new_stream_key(self, user_id: str) -> tuple[str, str]:
@@ -86,14 +84,6 @@ class Keys:
         if user is None:
             raise NotAuthenticated("This stream key opens nothing: there is a newer one, or it is another server's.")
         return actor_of(user, frozenset({Scope.PUBLISH}), stream_credential(user.id))
-
-    async def purge(self) -> None:
-        """Forget what has long ended. Called now and then."""
-        now = self._clock.wall()
-        try:
-            await self._store.keys.purge_keys(now, now - FORGET_AFTER)
-        except ClearcastError as error:
-            log.error("keys that have ended cannot be forgotten now", error=error.message)
 
 
 def stream_credential(user_id: str) -> str:

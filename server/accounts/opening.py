@@ -93,13 +93,12 @@ async def open_accounts(settings: Settings, store: Store, clock: Clock, password
         keys=keys,
         known=KnownActors(endings),
         keeping=keeping,
-        upkeep=asyncio.create_task(_keep_up(tokens, keys), name="accounts"),
+        upkeep=asyncio.create_task(_keep_up(tokens), name="accounts"),
     )
 
 
-async def _keep_up(tokens: Tokens, keys: Keys) -> None:
+async def _keep_up(tokens: Tokens) -> None:
     """Change signing keys when it is time, and forget what has long ended; for ever."""
     while True:
-        await keys.purge()
         await tokens.keep_fresh()
         await asyncio.sleep(UPKEEP_S)

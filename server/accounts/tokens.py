@@ -17,7 +17,7 @@ from server.accounts.endings import Endings
 from server.accounts.gate import Actor, Role
 from server.accounts.signing import LIFETIME, SigningKeys
 from server.clock import Clock
-from server.errors import InvalidRequest, NotAllowed, NotAuthenticated, Unavailable
+from server.errors import ClearcastError, InvalidRequest, NotAllowed, NotAuthenticated, Unavailable
 from server.log import get_logger
 from server.store.ids import new_id
 from server.store.people_records import RefreshToken, User
@@ -112,8 +112,12 @@ class Tokens:
         return actor_of(user, claims.scopes, claims.family)
 
     async def keep_fresh(self) -> None:
-        """Change the signing key when it is time. Called now and then."""
+        """Change the signing key when it is time, and forget what has ended. Called now and then."""
         now = self._clock.wall()
+        try:
+            await self._store.keys.purge_refresh_tokens(now)
+        except ClearcastError as error:
+            log.error("tokens that have ended cannot be forgotten now", error=error.message)
         if self._signing.due(now):
             try:
                 await asyncio.to_thread(self._signing.rotate, now)

@@ -64,11 +64,10 @@ class KeyTable:
             await session.execute(changed.values(token_hash=token_hash, hint=hint, used_at=None))
         return await self.key(key_id)
 
-    async def revoke_key(self, key_id: str, now: datetime) -> None:
+    async def forget_key(self, key_id: str) -> None:
         """It opens nothing any more."""
         async with self._database.write() as session:
-            gone = update(ApiKeyRow).where(ApiKeyRow.id == key_id, ApiKeyRow.revoked_at.is_(None))
-            await session.execute(gone.values(revoked_at=now))
+            await session.execute(delete(ApiKeyRow).where(ApiKeyRow.id == key_id))
 
     async def key_used(self, key_id: str, now: datetime) -> None:
         """Note when a key was used last."""
@@ -193,11 +192,10 @@ class KeyTable:
         assert isinstance(result, CursorResult)
         return bool(result.rowcount)
 
-    async def purge_keys(self, now: datetime, before: datetime) -> None:
-        """Forget refresh tokens that have expired, and keys that were revoked before a moment."""
+    async def purge_refresh_tokens(self, now: datetime) -> None:
+        """Forget those that have expired."""
         async with self._database.write() as session:
             await session.execute(delete(RefreshTokenRow).where(RefreshTokenRow.expires_at <= now))
-            await session.execute(delete(ApiKeyRow).where(ApiKeyRow.revoked_at < before))
 
 
 def _keys(user_id: str) -> Select[ApiKeyRow]:

@@ -299,7 +299,9 @@ async def test_attack_slowloris_with_a_body(place: Town, monkeypatch: pytest.Mon
         while not answer.done():
             writer.write(b" ")
             await asyncio.sleep(0.02)
-    assert b" 408 " in await answer
+        assert b" 408 " in await answer
+        writer.write(b" " * 5000)  # what comes later is read and thrown away
+        assert b'"code": "too-slow"' in await reader.read()
     writer.close()
 
 

@@ -157,6 +157,18 @@ async def test_addresses_that_lead_nowhere_are_counted_too(start: Callable[..., 
     assert statuses == [404] * SHARED + [429] * 2
 
 
+async def test_subscriptions_are_counted_too(start: Callable[..., Any]) -> None:
+    server = await start(rate_limits={Rate.READ: 3})
+    async with aiohttp.ClientSession(server.url) as http, http.ws_connect("/api/v1/events") as page:
+        for _ in range(4):  # to open the socket was the first of three
+            await page.send_json({"type": "subscribe", "topics": [{"topic": "system"}]})
+        refused: list[str] = []
+        while len(refused) < 2:
+            told = await page.receive_json(timeout=30)
+            refused += [told["data"]["code"]] if told["type"] == "error" else []
+    assert refused == ["too-many-requests"] * 2
+
+
 async def test_people_are_counted_by_themselves_and_by_their_keys(start: Callable[..., Any]) -> None:
     server = await start(rate_limits={Rate.READ: 2})
 

@@ -158,8 +158,11 @@ async def test_the_stream_key_goes_live_on_its_owners_channels_and_does_nothing_
         assert response.status == 200
     async with http.post(f"/whip/{ben.channel}", data=await offer("sendonly"), headers=SDP | key) as response:
         assert response.status in (403, 404), "by who may know of that channel"
-    for path in ("/api/v1/streams", "/api/v1/account/stream-key", "/api/v1/recordings"):
+    for path in ("/api/v1/streams", "/api/v1/account/stream-key", "/api/v1/recordings", "/api/v1/me"):
         assert (await ask(http, "GET", path, 403, headers=key))["code"] == "scope"
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await http.ws_connect("/api/v1/events", headers=key)
+    assert refused.value.status == 403
     again = await ask(anna.http, "POST", "/api/v1/account/stream-key", 201)
     await ask(http, "POST", f"/whip/{anna.channel}", 401, data="v=0", headers=SDP | key)
     await ask(anna.http, "DELETE", "/api/v1/account/stream-key", 204)

@@ -15,6 +15,8 @@ from server.accounts import Action, Resource, Role, authorise
 from server.backplane import Position, Subscriber
 from server.errors import ClearcastError, InvalidRequest, NotAllowed, Unavailable
 from server.log import get_logger
+from server.rates import Rate
+from server.web import counting
 from server.web.routing import Call, RouteTable
 from server.web.services import MAX_SOCKETS, SOCKETS, Services
 
@@ -174,6 +176,7 @@ async def _obey(call: Call, subscriber: Subscriber, text: str) -> None:
         hub.unsubscribe(subscriber, [hub.inside(topic, call.actor.id) for topic in message.topics])
         return
     for wanted in message.topics:
+        counting.identified(Rate.READ, call.request, call.actor)  # a snapshot is read for each
         topic = hub.inside(wanted.topic, call.actor.id)
         if len(subscriber.topics | {topic}) > MAX_TOPICS:
             raise NotAllowed(f"At most {MAX_TOPICS} topics on one socket.", code="too-many-topics")
