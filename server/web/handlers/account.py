@@ -7,6 +7,7 @@ from aiohttp import web
 from server.accounts import Action
 from server.accounts.users import SignedIn
 from server.errors import NotFound
+from server.rates import Rate
 from server.store.invitations import Invitation
 from server.web import account_schemas as schemas
 from server.web import account_views
@@ -95,6 +96,7 @@ async def avatar(call: Call) -> web.Response:
     body=schemas.NewPassword,
     answer=schemas.Me,
     errors=(403, 409, 429, 503),
+    rate=Rate.SIGN_IN,
     gives=COOKIE,
 )
 async def change_password(call: Call) -> web.Response:
@@ -113,6 +115,7 @@ async def change_password(call: Call) -> web.Response:
     body=schemas.NewEmail,
     answer=schemas.Me,
     errors=(403, 409, 429, 503),
+    rate=Rate.SIGN_IN,
 )
 async def change_email(call: Call) -> schemas.Me:
     with_accounts(call)
@@ -181,6 +184,7 @@ async def end_others(call: Call) -> None:
     body=schemas.Confirmation,
     answer=schemas.Me,
     errors=(403, 409, 429, 503),
+    rate=Rate.SIGN_IN,
     gives=COOKIE,
 )
 async def extend(call: Call) -> web.Response:
