@@ -78,7 +78,7 @@ async def test_somebody_else_cannot_change_what_is_not_theirs(server: Server, ht
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "{" in route.path], ids=name)
 async def test_what_is_not_there_is_not_found(http: aiohttp.ClientSession, route: Route) -> None:
-    if route.method == "OPTIONS" or route.path in ("/listen/{slug}", "/listen/{slug}/overlay", "/recordings/{id}"):
+    if route.method == "OPTIONS" or route.produces == "text/html":  # the page says by itself that nothing is there
         return
     headers = {"Content-Type": route.accepts} if route.accepts else {}
     path = re.sub(r"\{\w+(:[^}]*)?\}", "nothing-of-the-kind", route.path)
