@@ -47,6 +47,7 @@ check-python:
 	$(BIN)/python -m tools.settings_table --check
 	$(BIN)/python -m tools.queues_table --check
 	$(BIN)/python -m tools.security
+	$(BIN)/python -m tools.access_table --check
 	$(BIN)/pytest -q --durations=0 tests/test_layering.py
 
 # Node.js checks the page's modules; nothing that it installs is served.
@@ -65,6 +66,7 @@ format:
 	$(BIN)/ruff format .
 	$(BIN)/python -m tools.settings_table --write
 	$(BIN)/python -m tools.queues_table --write
+	$(BIN)/python -m tools.access_table --write
 	$(BIN)/python -m server.web.docs > docs/api.new && mv docs/api.new docs/api.md
 
 lock:

@@ -52,6 +52,7 @@ from server.web.announce import Announcer
 from server.web.binding import Door, bind
 from server.web.chat_schemas import told
 from server.web.identity import is_loopback
+from server.web.oversight import watch_over
 from server.web.server import announce_closing, make_app
 from server.web.services import Services
 
@@ -176,8 +177,9 @@ class Server:
         denoise, captions = self._denoise or make_denoise(settings), self._captions or make_captions(settings)
         caption_journal = CaptionJournal(store, library.files)
         media = MediaHost(
-            settings, clock, denoise, journal.put, on_levels=announcer.levels, captions=captions, on_captions=said
-        )
+            settings, clock, denoise, journal.put, captions=captions, on_levels=announcer.levels,
+            on_captions=said, on_listener=accounts.guests.told,
+        )  # fmt: skip
         jobs = JobService(settings, store, announcer.job)
         final_passes = FinalPasses(jobs, store, lambda: captions.status)
         desk = CaptionDesk(store, media, caption_journal, announcer.captions)
@@ -203,8 +205,8 @@ class Server:
         announcer.serve(services)
         for close in (jobs.close, library.close, caption_journal.close, journal.close, media.close):  # the last first
             self._stack.push_async_callback(close)
-        for stop_listening in (denoise.subscribe(announcer.denoiser), captions.subscribe(announcer.captioner)):
-            self._stack.callback(stop_listening)
+        self._stack.callback(denoise.subscribe(announcer.denoiser))
+        self._stack.callback(captions.subscribe(announcer.captioner))
         await self._begin(services, media, caption_journal, final_passes)
 
     async def _begin(
@@ -213,6 +215,7 @@ class Server:
         """Streams and jobs of an earlier run go on; when the server closes, everybody is told first."""
         await services.leaving.go_on()
         self._stack.push_async_callback(services.leaving.close)
+        self._stack.push_async_callback(watch_over(services))
         left = await self._recover(services, media, caption_journal)
         self._stack.push_async_callback(services.community.close)
         await services.community.start()

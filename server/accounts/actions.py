@@ -55,6 +55,7 @@ class Action(StrEnum):
     CHANGE_STREAM = "change-stream"
     END_STREAM = "end-stream"
     CHANGE_ACCESS = "change-access"
+    OPEN_LINK = "open-link"
     READ_AUDIENCE = "read-audience"
     REMOVE_LISTENER = "remove-listener"
     LIST_RECORDINGS = "list-recordings"
@@ -103,6 +104,7 @@ RULES: dict[Action, Rule] = {
     Action.CHANGE_STREAM: Rule.OWNER,
     Action.END_STREAM: Rule.OWNER_OR_ADMINISTRATOR,
     Action.CHANGE_ACCESS: Rule.OWNER,
+    Action.OPEN_LINK: Rule.EVERYBODY,
     Action.READ_AUDIENCE: Rule.OWNER,
     Action.REMOVE_LISTENER: Rule.OWNER,
     Action.LIST_RECORDINGS: Rule.MEMBER,

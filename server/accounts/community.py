@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Protocol
 
 from server.accounts.circles import Circles
 from server.accounts.friends import Friends, FriendTold
 from server.accounts.notifications import NewsTold, Notifier
-from server.accounts.presence import OnAir, PresenceBook, Sight
+from server.accounts.presence import PresenceBook, Sight
 from server.accounts.presence_teller import PresenceTeller, PresenceTold
 from server.accounts.push import PushService
 from server.clock import Clock
@@ -53,14 +52,3 @@ class Community:
         self._circles.changed(user_id, *knowing)
         for other in knowing:
             self._told.friend_removed(other, user_id)
-
-
-class FriendsSee:
-    """Friends may know of each other's streams."""
-
-    def __init__(self, circles: Circles) -> None:
-        self._circles = circles
-
-    async def visible(self, viewer: str, streams: Collection[OnAir]) -> set[str]:
-        friends = (await self._circles.of(viewer)).friends
-        return {stream.stream_id for stream in streams if stream.owner == viewer or stream.owner in friends}

@@ -10,10 +10,12 @@ from server.accounts.administration import Administration
 from server.accounts.audit import AuditBook
 from server.accounts.endings import Endings
 from server.accounts.first import FirstAccount
+from server.accounts.guests import Guests
 from server.accounts.invitations import Invitations
 from server.accounts.keeping import Keeping
 from server.accounts.keys import Keys
 from server.accounts.known import KnownActors
+from server.accounts.links import LinkMaker
 from server.accounts.passwords import Passwords
 from server.accounts.profiles import Profiles
 from server.accounts.sessions import Sessions
@@ -46,6 +48,8 @@ class Accounts:
     """Of tokens and keys."""
     upkeep: asyncio.Task[None]
     keeping: Keeping
+    links: LinkMaker
+    guests: Guests
 
     async def close(self) -> None:
         """Write down what waits."""
@@ -79,6 +83,7 @@ async def open_accounts(settings: Settings, store: Store, clock: Clock, password
     audit.start()
     keeping = Keeping(settings, store, clock, sessions)
     administration = Administration(store, clock, people, passwords, audit, endings)
+    links = await asyncio.to_thread(LinkMaker.load, settings.data_dir / "links.key")
     return Accounts(
         people=people,
         sessions=sessions,
@@ -93,6 +98,8 @@ async def open_accounts(settings: Settings, store: Store, clock: Clock, password
         keys=keys,
         known=KnownActors(endings),
         keeping=keeping,
+        links=links,
+        guests=Guests(clock),
         upkeep=asyncio.create_task(_keep_up(tokens), name="accounts"),
     )
 

@@ -140,7 +140,8 @@ class Subscriber:
         PASSING.watch(self._queue)
         self._limit = limit
         self._wake = asyncio.Event()
-        self.topics: set[str] = set()
+        self.topics: dict[str, Any] = {}
+        """What each is about, as whoever subscribed has said."""
         self.lagging = False
         self.finished = False
 
@@ -289,11 +290,14 @@ class EventHub:
     async def refresh(self, subscriber: Subscriber, topic: str) -> None:
         """Send a snapshot to somebody who follows the topic: what they may see has changed."""
         if topic in subscriber.topics:
+            about = subscriber.topics[topic]
             self.unsubscribe(subscriber, [topic])
-            await self.subscribe(subscriber, topic)
+            await self.subscribe(subscriber, topic, about=about)
 
-    async def subscribe(self, subscriber: Subscriber, topic: str, position: Position | None = None) -> None:
-        """Send what was missed, or a snapshot, then everything new.
+    async def subscribe(
+        self, subscriber: Subscriber, topic: str, position: Position | None = None, about: Any = None
+    ) -> None:
+        """Send what was missed, or a snapshot, then everything new. `about` is kept in `subscriber.topics`.
 
         Raises InvalidRequest for an unknown topic, NotFound where its subject does not exist.
         """
@@ -308,7 +312,7 @@ class EventHub:
             return
         for envelope in tail:
             subscriber.put(envelope)
-        subscriber.topics.add(topic)
+        subscriber.topics[topic] = about
         entry.subscribers.add(subscriber)
 
     async def _from_now(self, subscriber: Subscriber, topic: str, provider: Snapshot) -> list[Envelope]:
@@ -331,7 +335,7 @@ class EventHub:
     def unsubscribe(self, subscriber: Subscriber, topics: Iterable[str] | None = None) -> None:
         """Stop sending `topics`, all of them by default."""
         for topic in list(subscriber.topics if topics is None else topics):
-            subscriber.topics.discard(topic)
+            subscriber.topics.pop(topic, None)
             entry = self._topics.get(topic)
             if entry is not None:
                 entry.subscribers.discard(subscriber)

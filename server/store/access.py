@@ -16,11 +16,14 @@ from server.store.people_records import Access, AccessRule, Ban, Sight, Thing
 from server.store.people_schema import (
     AccessGrantRow,
     AccessRuleRow,
+    ApiKeyRow,
     BanRow,
     BlockRow,
     FriendshipRow,
     GroupMemberRow,
     GroupRow,
+    RefreshTokenRow,
+    SessionRow,
     UserRow,
 )
 from server.store.schema import ChannelRow
@@ -92,9 +95,11 @@ class AccessTable:
             if await session.get(BanRow, (channel_id, user_id)) is None:
                 session.add(BanRow(channel_id=channel_id, user_id=user_id, created_at=now))
 
-    async def lift_ban(self, channel_id: str, user_id: str) -> None:
+    async def lift_ban(self, channel_id: str, user_id: str) -> bool:
+        """Whether they were banned."""
+        lifted = delete(BanRow).where(BanRow.channel_id == channel_id, BanRow.user_id == user_id)
         async with self._database.write() as session:
-            await session.execute(delete(BanRow).where(BanRow.channel_id == channel_id, BanRow.user_id == user_id))
+            return await session.scalar(lifted.returning(BanRow.user_id)) is not None
 
     async def bans(self, channel_id: str) -> list[Ban]:
         """Whom a channel's owner lets in no more, the latest first."""
@@ -106,6 +111,34 @@ class AccessTable:
         )
         async with self._database.read() as session:
             return [Ban(*row) for row in await session.execute(query)]
+
+    async def alive(self, credentials: Collection[str], now: datetime) -> set[str]:
+        """Those sessions, keys, families of tokens and stream keys that still hold, of people who may sign in."""
+        wanted = sorted(credentials)
+        streaming = [found.partition(":")[2] for found in wanted if ":" in found]
+        unexpired = or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > now)
+        query = union_all(
+            _active(SessionRow.id, SessionRow.user_id).where(SessionRow.id.in_(wanted), SessionRow.expires_at > now),
+            _active(ApiKeyRow.id, ApiKeyRow.user_id).where(
+                ApiKeyRow.id.in_(wanted), ApiKeyRow.revoked_at.is_(None), unexpired
+            ),
+            _active(RefreshTokenRow.family, RefreshTokenRow.user_id).where(
+                RefreshTokenRow.family.in_(wanted),
+                RefreshTokenRow.revoked_at.is_(None),
+                RefreshTokenRow.expires_at > now,
+            ),
+            select(UserRow.id).where(
+                UserRow.id.in_(streaming), UserRow.disabled_at.is_(None), UserRow.stream_key_hash.is_not(None)
+            ),
+        )
+        async with self._database.read() as session:
+            good = set(await session.scalars(query))
+        return {found for found in wanted if found in good or (":" in found and found.partition(":")[2] in good)}
+
+
+def _active(column: InstrumentedAttribute[str], user_id: InstrumentedAttribute[str]) -> Select[str]:
+    """A column of rows that belong to somebody who may sign in."""
+    return select(column).join(UserRow, UserRow.id == user_id).where(UserRow.disabled_at.is_(None))
 
 
 async def _rules(session: AsyncSession, things: set[Thing]) -> dict[Thing, AccessRule]:

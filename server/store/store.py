@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -76,6 +77,12 @@ class Store:
         """Raises NotFound."""
         async with self._database.read() as session:
             return _channel(await session.get(ChannelRow, channel_id))
+
+    async def channels_by_id(self, channel_ids: Collection[str]) -> list[Channel]:
+        """Those of some ids, in no order."""
+        async with self._database.read() as session:
+            rows = await session.scalars(select(ChannelRow).where(ChannelRow.id.in_(channel_ids)))
+            return [_channel(row) for row in rows]
 
     async def channel_by_slug(self, slug: str) -> Channel:
         """Raises NotFound."""

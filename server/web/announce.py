@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from typing import Any
 
+from server.accounts import NOBODY
+from server.accounts.access import About, Viewer, about_recording, about_stream
 from server.accounts.presence import OnAir
 from server.backplane import EventHub
+from server.errors import Unavailable
 from server.inference.caption_lane import CaptionerStatus
 from server.inference.lane import DenoiserStatus
+from server.log import get_logger
 from server.rooms.messages import (
     CaptionOutput,
     CaptionsStateTold,
@@ -25,6 +30,8 @@ from server.store.records import Job, Recording
 from server.web import caption_views, views
 from server.web.services import Services
 
+log = get_logger(__name__)
+
 STREAM_EVENTS = {"stream_started", "stream_state", "stream_updated", "stream_ended"}
 SNAPSHOT_RECORDINGS = 20
 SNAPSHOT_JOBS = 20
@@ -35,6 +42,8 @@ class Announcer:
 
     def __init__(self, hub: EventHub) -> None:
         self._hub = hub
+        self._telling: set[asyncio.Task[None]] = set()
+        """Changes of recordings that are about to be told: a handful at most, each takes one query."""
         self._services: Services
 
     def serve(self, services: Services) -> None:
@@ -57,17 +66,22 @@ class Announcer:
             return
         await self.on_air(stream, begins=event.type == "stream_started")
         kind = "degraded" if event.type == "recording_failed" else event.type
+        about = about_stream(stream)
+        await self._services.access.rules(about.things)  # known from here on, so that subscribers can be told apart
         if event.type in STREAM_EVENTS:
-            data: dict[str, Any] = (await views.stream_on(self._services, stream)).model_dump(mode="json")
+            data: dict[str, Any] = views.for_all(await views.stream_on(self._services, stream))
         elif event.type == "listeners":
             data = {"id": stream.id, "listeners": stream.listeners, "listeners_peak": stream.listeners_peak}
         elif event.type == "publisher_replaced":
             data = {"stream": stream.id, "session": event.peer_id}
         else:
             data = {"stream": stream.id, "stage": event.stage or "recording", "detail": event.detail}
-        self._hub.publish("streams", kind, data)
+        self._hub.publish("streams", kind, data, about)
         self._hub.publish(f"stream:{stream.id}", kind, data)
         if event.type == "stream_ended":
+            if self._services.media.live_on(stream.channel_id) is None:
+                self._services.guests.falls_silent(stream.channel_id)
+            self._services.oversight.on_air(stream.channel_id)
             self._hub.let_go(f"captions:{stream.id}")  # half a megabyte for every stream that there ever was
 
     async def on_air(self, stream: StreamInfo, *, begins: bool = False) -> None:
@@ -115,7 +129,8 @@ class Announcer:
 
     def job(self, kind: str, job: Job) -> None:
         """Tell how far a job is: `job_progress`, or `job_completed` for whatever has become of it."""
-        self._hub.publish("jobs", kind, caption_views.job(job).model_dump(mode="json"))
+        about = About("job", job.id, job.owner)
+        self._hub.publish("jobs", kind, caption_views.job(job).model_dump(mode="json"), about)
 
     def denoiser(self, status: DenoiserStatus) -> None:
         """Tell how the denoiser of this machine is, at every change."""
@@ -124,7 +139,21 @@ class Announcer:
 
     def recording(self, kind: str, recording: Recording) -> None:
         """Tell of a change in the library."""
-        self._hub.publish("recordings", kind, views.recording(recording).model_dump(mode="json"))
+        about = about_recording(recording)
+        if self._services.access.knows(about):
+            self._hub.publish("recordings", kind, views.for_all(views.recording(recording)), about)
+            return
+        task = asyncio.create_task(self._look_up(kind, recording), name="recording told")
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _look_up(self, kind: str, recording: Recording) -> None:
+        about = about_recording(recording)
+        try:
+            await self._services.access.rules(about.things)
+        except Unavailable as error:
+            log.warning("a recording is told to its owner only", recording=recording.id, error=error.message)
+        self._hub.publish("recordings", kind, views.for_all(views.recording(recording)), about)
 
     def _machine(self) -> dict[str, Any]:
         return {
@@ -132,33 +161,36 @@ class Announcer:
             "captions": views.captions(self._services.captions.status).model_dump(mode="json"),
         }
 
-    async def _streams(self, _topic: str, _viewer: object) -> dict[str, Any]:
+    async def _streams(self, _topic: str, viewer: Viewer) -> dict[str, Any]:
         live = self._services.media.streams()
-        return {"items": [(await views.stream_on(self._services, item)).model_dump(mode="json") for item in live]}
+        await viewer.know([about_stream(item) for item in live])
+        seen = [item for item in live if viewer.sees(about_stream(item))]
+        return {"items": [views.for_all(await views.stream_on(self._services, item)) for item in seen]}
 
-    async def _stream(self, topic: str, _viewer: object) -> dict[str, Any]:
+    async def _stream(self, topic: str, _viewer: Viewer) -> dict[str, Any]:
         stream_id = topic.partition(":")[2]
         live = self._services.stream(stream_id)
         if live is not None:
-            return {"stream": (await views.stream_on(self._services, live)).model_dump(mode="json")}
+            return {"stream": views.for_all(await views.stream_on(self._services, live))}
         stored = await self._services.store.stream(stream_id)
         channel = await self._services.channel(stored.channel_id)
-        return {"stream": views.past_stream(stored, channel, self._services.actor).model_dump(mode="json")}
+        return {"stream": views.for_all(views.past_stream(stored, channel, NOBODY))}
 
-    async def _recordings(self, _topic: str, _viewer: object) -> dict[str, Any]:
-        page = await self._services.store.recordings(limit=SNAPSHOT_RECORDINGS)
+    async def _recordings(self, _topic: str, viewer: Viewer) -> dict[str, Any]:
+        sight = await self._services.access.sight(viewer.actor)
+        page = await self._services.store.recordings(limit=SNAPSHOT_RECORDINGS, sight=sight)
         items = [views.recording(item, self._services.stream(item.stream_id)) for item in page.items]
-        return {"items": [item.model_dump(mode="json") for item in items]}
+        return {"items": [views.for_all(item) for item in items]}
 
-    async def _system(self, _topic: str, _viewer: object) -> dict[str, Any]:
+    async def _system(self, _topic: str, _viewer: Viewer) -> dict[str, Any]:
         return self._machine()
 
-    async def _captions(self, topic: str, _viewer: object) -> dict[str, Any]:
+    async def _captions(self, topic: str, _viewer: Viewer) -> dict[str, Any]:
         return caption_views.snapshot(await self._services.caption_desk.snapshot(topic.partition(":")[2]))
 
-    async def _chat(self, topic: str, _viewer: object) -> dict[str, Any]:
+    async def _chat(self, topic: str, _viewer: Viewer) -> dict[str, Any]:
         return await self._services.chat.snapshot(topic.partition(":")[2])
 
-    async def _jobs(self, _topic: str, _viewer: object) -> dict[str, Any]:
-        page = await self._services.store.jobs.page(self._services.actor.id, limit=SNAPSHOT_JOBS)
+    async def _jobs(self, _topic: str, viewer: Viewer) -> dict[str, Any]:
+        page = await self._services.store.jobs.page(viewer.actor.id, limit=SNAPSHOT_JOBS)
         return {"items": [caption_views.job(item).model_dump(mode="json") for item in page.items]}

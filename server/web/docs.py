@@ -127,6 +127,19 @@ def _kind(schema: dict[str, Any]) -> str:
     return str(schema.get("type", "anything"))
 
 
+def _event_rights() -> list[str]:
+    return [
+        "Everybody is sent what they may see, so `seq` may have holes. A topic is refused as if its subject were not",
+        "there where one may not see that. Who loses the right to a topic is told `removed` `{reason, session: null}`",
+        "on it and nothing more; a listener who is removed, banned or may not hear the stream any more is told",
+        "`removed` `{reason, session}` on `stream:<id>` before that session (the `ETag` of its answer) ends. What one",
+        "may see from now on comes as `…_updated`, what one may not any more goes in a new `snapshot`, or as",
+        "`recording_removed` `{id}`. Whoever is signed out is closed with 1008. Events lack `you_own` and `access`:",
+        "whose a stream is tells `owner.id`.",
+        "",
+    ]
+
+
 def _event_lines() -> list[str]:
     return [
         "## The event socket",
@@ -140,6 +153,7 @@ def _event_lines() -> list[str]:
         "with 1012. Streams that were live are left `reconnecting`: the next run, if it comes within five minutes,",
         "waits `reconnect_s` for their publishers.",
         "",
+        *_event_rights(),
         "| topic | snapshot | events |",
         "|---|---|---|",
         "| `streams` | `{items: [StreamOut]}`, live ones | "

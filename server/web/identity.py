@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -10,6 +11,7 @@ from server.accounts import NOBODY, Actor
 from server.accounts.sessions import Caller
 from server.web.address import client_address, is_secure
 from server.web.bearer import bearer_actor
+from server.web.links import links_of
 from server.web.services import SERVICES
 
 COOKIE = "clearcast_session"
@@ -24,11 +26,10 @@ async def actor_of(request: web.Request) -> Actor:
     services = request.app[SERVICES]
     if not services.settings.accounts:
         return services.actor
-    bearer = await bearer_actor(request)
-    if bearer is not None:
-        return bearer
     token = session_token(request)
-    return (await services.sessions.actor(token) if token else None) or NOBODY
+    found = await bearer_actor(request) or (await services.sessions.actor(token) if token else None) or NOBODY
+    opened = links_of(request)
+    return replace(found, links=opened) if opened else found
 
 
 def caller_of(request: web.Request) -> Caller:

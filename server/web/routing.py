@@ -13,7 +13,6 @@ from pydantic import BaseModel, ValidationError
 from server.accounts import Action, Actor, Resource, Role, admit, authorise, unseen
 from server.errors import InvalidRequest, NotFound, UnsupportedType
 from server.rates import Rate
-from server.store.people_records import Access
 from server.web import counting, parameters
 from server.web.identity import actor_of
 from server.web.json_body import read_json
@@ -42,9 +41,9 @@ class Call:
     data: bytes = b""
     """The body of a route that takes sound or a picture."""
 
-    async def about(self, kind: str, id_: str, owner: str) -> Resource:
+    async def about(self, kind: str, id_: str, owner: str, channel_id: str = "") -> Resource:
         """A channel, stream or recording, and how the actor stands to it."""
-        return Resource(kind, id_, owner, Access.PUBLIC)
+        return await self.services.access.about(self.actor, kind, id_, owner, channel_id)
 
     def path(self, name: str) -> str:
         """A part of the address."""

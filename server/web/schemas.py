@@ -88,6 +88,19 @@ class Config(BaseModel):
     chat: bool = Field(description="Whether people may write beside a stream.")
 
 
+class Owner(BaseModel):
+    """Whose it is."""
+
+    id: str
+    display_name: str
+
+
+OwnAccess = Annotated[
+    Literal["private", "selected", "group", "friends", "link", "public"] | None,
+    Field(description="Who may hear it; null for everybody but its owner."),
+]
+
+
 class StreamChannel(BaseModel):
     id: str
     slug: str
@@ -135,7 +148,9 @@ class StreamOut(BaseModel):
     recording: StreamRecording
     captions: StreamCaptions
     sources: list[str]
-    you_own: bool
+    owner: Owner
+    access: OwnAccess = None
+    you_own: bool = Field(description="Left out of events, which are the same for everybody.")
 
 
 class ChannelOut(BaseModel):
@@ -148,6 +163,8 @@ class ChannelOut(BaseModel):
     whip_url: str
     whep_url: str
     listen_path: str
+    owner: Owner
+    access: OwnAccess = None
     stream: StreamOut | None
 
 
@@ -173,6 +190,8 @@ class RecordingOut(BaseModel):
     raw_url: str | None
     download_url: str
     peaks_url: str
+    owner: Owner
+    access: OwnAccess = None
 
 
 class PeaksOut(BaseModel):
@@ -205,7 +224,11 @@ class PageQuery(Request):
     cursor: str | None = Field(None, max_length=200, description="`next` of the page before.")
 
 
-class StreamQuery(PageQuery):
+class OwnedQuery(PageQuery):
+    owner: str | None = Field(None, max_length=64, description="Only what belongs to this person, by id.")
+
+
+class StreamQuery(OwnedQuery):
     state: Literal["live"] | None = Field(None, description="`live` for streams that are live or reconnecting.")
 
 
@@ -249,6 +272,9 @@ class PublishQuery(BaseModel):
     """Publishing software appends parameters of its own; they are ignored."""
 
     title: Text | None = Field(None, description="Title of a new stream.")
+    access: Literal["private", "friends", "link", "public"] | None = Field(
+        None, description="Who may hear a new stream and its recording; as the channel says when left out."
+    )
     denoise: Literal["active", "bypassed", "absent", "music"] | None = Field(
         None,
         description="`active` (when left out), `bypassed` to begin with the original sound, "

@@ -12,8 +12,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from server.web import middleware, pages
 from server.web.handlers import (
     about,
+    access,
     account,
     administration,
+    audience,
     auth,
     caption_events,
     captions,
@@ -51,6 +53,8 @@ TABLES = (
     chat.table,
     voices.table,
     recordings.table,
+    access.table,
+    audience.table,
     jobs.table,
     sound_check.table,
     signalling.table,

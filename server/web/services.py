@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from aiohttp import web
 
+from server.accounts.access import AccessBook, Viewer
 from server.accounts.administration import Administration
 from server.accounts.audit import AuditBook
 from server.accounts.circles import Circles
-from server.accounts.community import Community, FriendsSee
+from server.accounts.community import Community
 from server.accounts.endings import Endings
 from server.accounts.first import FirstAccount
 from server.accounts.gate import Actor, local_actor
+from server.accounts.guests import Guest, Guests
 from server.accounts.home import default_channel
 from server.accounts.keys import Keys
 from server.accounts.opening import Accounts
@@ -26,6 +29,7 @@ from server.audio.frame import Samples
 from server.backplane import EventHub, Subscriber
 from server.clock import Clock
 from server.config import Settings
+from server.errors import NotFound
 from server.inference.caption_lane import CaptionerStatus
 from server.inference.lane import DenoiserStatus
 from server.jobs.service import JobService
@@ -95,6 +99,16 @@ class Media(Protocol):
     def live_on(self, channel_id: str) -> StreamInfo | None: ...
 
 
+class Watchful(Protocol):
+    """Looks after what is open: closes what has lost its right."""
+
+    def on_air(self, channel_id: str) -> None: ...
+
+    async def remove(self, guest: Guest, reason: str) -> None: ...
+
+    async def settle(self) -> None: ...
+
+
 class SoundCheck(Protocol):
     """Takes the noise out of a short piece of audio, beside what is live."""
 
@@ -115,12 +129,22 @@ class Captioner(Protocol):
     def status(self) -> CaptionerStatus: ...
 
 
+class Follower(Subscriber):
+    """Somebody who follows events, and what they may see of them."""
+
+    def __init__(self, viewer: Viewer, *, on_drop: Callable[[], None], sole: bool = False) -> None:
+        super().__init__(on_drop=on_drop, viewer=viewer)
+        self.viewer: Viewer = viewer
+        self.sole = sole
+        """Whether there is only one topic, without which nothing is left to say."""
+
+
 @dataclass(frozen=True, eq=False)
 class EventReader:
     """Somebody who is sent events in one long answer."""
 
     response: web.StreamResponse
-    subscriber: Subscriber
+    subscriber: Follower
 
 
 @dataclass
@@ -147,6 +171,8 @@ class Services:
     leaving: Leaving = field(init=False)
     exports: Exports = field(init=False)
     community: Community = field(init=False)
+    access: AccessBook = field(init=False)
+    oversight: Watchful = field(init=False)
     secure: bool = False
     """Whether the server itself speaks TLS."""
     sockets: set[web.WebSocketResponse] = field(default_factory=set)
@@ -154,6 +180,8 @@ class Services:
     readers: set[EventReader] = field(default_factory=set)
     """Long answers with events that are open."""
     started_at: datetime = field(init=False)
+    followers: set[Follower] = field(default_factory=set)
+    """Who follows events, on a socket or in a long answer; as many as these."""
     closing: bool = False
     """Whether the server goes down: nobody new is let in."""
     session_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
@@ -175,9 +203,8 @@ class Services:
         self.exports = Exports(self.store, self.library.files, self.caption_desk)
         self.circles = Circles(self.store.friends.circle)
         announcer = PeopleAnnouncer(self.hub)
-        self.community = Community(
-            self.settings, self.store, self.clock, self.circles, FriendsSee(self.circles), announcer
-        )
+        self.access = AccessBook(self.store.access, self.circles, self.accounts.links, accounts=self.settings.accounts)
+        self.community = Community(self.settings, self.store, self.clock, self.circles, self.access, announcer)
         announcer.serve(self.community.friends, self.community.notices)
         SOCKETS.watch(self.sockets)
         READERS.watch(self.readers)
@@ -213,6 +240,10 @@ class Services:
         return self.accounts.keys
 
     @property
+    def guests(self) -> Guests:
+        return self.accounts.guests
+
+    @property
     def first(self) -> FirstAccount:
         return self.accounts.first
 
@@ -231,13 +262,21 @@ class Services:
 
     async def channel(self, channel_id: str) -> Channel:
         """A channel by id, from memory after the first time. Raises NotFound."""
-        known = self.channels.get(channel_id)
-        if known is None:
-            known = self.channels[channel_id] = await self.store.channel(channel_id)
+        found = await self.channels_by_id([channel_id])
+        if channel_id not in found:
+            raise NotFound("There is no such channel.", code="unknown-channel")
+        return found[channel_id]
+
+    async def channels_by_id(self, channel_ids: Collection[str]) -> dict[str, Channel]:
+        """Those that there are, in one query at most."""
+        found = {id_: self.channels[id_] for id_ in channel_ids if id_ in self.channels}
+        missing = [id_ for id_ in channel_ids if id_ not in found]
+        for channel in await self.store.channels_by_id(missing) if missing else []:
+            found[channel.id] = self.channels[channel.id] = channel
             if len(self.channels) > MAX_CHANNELS:
                 CHANNELS.dropped += 1
                 del self.channels[next(iter(self.channels))]
-        return known
+        return found
 
 
 SERVICES = web.AppKey("services", Services)

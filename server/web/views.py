@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from server.accounts import Actor
+from typing import Any
+
+from pydantic import BaseModel
+
+from server.accounts import NOBODY, Actor
 from server.clock import HOP, SAMPLE_RATE
 from server.inference.caption_lane import CaptionerStatus
 from server.inference.lane import DenoiserStatus
 from server.rooms.messages import StreamInfo, StreamState
+from server.store.people_records import Access
 from server.store.records import Channel, Recording, RecordingState, StoredStream
 from server.web import schemas
 from server.web.services import Services
@@ -17,8 +22,8 @@ def seconds(length: int) -> float:
     return round(length // HOP * HOP / SAMPLE_RATE, 2)
 
 
-def live_stream(stream: StreamInfo, channel: Channel, actor: Actor) -> schemas.StreamOut:
-    """A stream that the media host holds."""
+def live_stream(stream: StreamInfo, channel: Channel, actor: Actor, access: Access | None = None) -> schemas.StreamOut:
+    """A stream that the media host holds; `access` is shown to its owner."""
     return schemas.StreamOut(
         id=stream.id,
         channel=schemas.StreamChannel(id=channel.id, slug=channel.slug, name=channel.name),
@@ -50,11 +55,15 @@ def live_stream(stream: StreamInfo, channel: Channel, actor: Actor) -> schemas.S
             off_record=stream.captions.off_record,
         ),
         sources=stream.sources,
+        owner=schemas.Owner(id=stream.principal, display_name=stream.host_name),
+        access=_own(access, stream.principal, actor),
         you_own=stream.principal == actor.id,
     )
 
 
-def past_stream(stream: StoredStream, channel: Channel, actor: Actor) -> schemas.StreamOut:
+def past_stream(
+    stream: StoredStream, channel: Channel, actor: Actor, access: Access | None = None
+) -> schemas.StreamOut:
     """A stream that only the database knows; whatever was written last, it is over."""
     return schemas.StreamOut(
         id=stream.id,
@@ -73,16 +82,30 @@ def past_stream(stream: StoredStream, channel: Channel, actor: Actor) -> schemas
         recording=schemas.StreamRecording(on=False, id=stream.id if stream.recorded else None, detail=""),
         captions=schemas.StreamCaptions(state="off", detail="", language=stream.language, off_record=False),
         sources=["main"],
+        owner=schemas.Owner(id=stream.owner, display_name=stream.host),
+        access=_own(access, stream.owner, actor),
         you_own=stream.owner == actor.id,
     )
 
 
 async def stream_on(services: Services, stream: StreamInfo) -> schemas.StreamOut:
-    """A live stream together with its channel."""
-    return live_stream(stream, await services.channel(stream.channel_id), services.actor)
+    """A live stream together with its channel, as nobody in particular sees it."""
+    return live_stream(stream, await services.channel(stream.channel_id), NOBODY)
 
 
-def channel(item: Channel, stream: StreamInfo | None, actor: Actor) -> schemas.ChannelOut:
+def for_all(shown: BaseModel) -> dict[str, Any]:
+    """A stream or a recording in an event, which is the same for everybody: whose it is tells the owner's id."""
+    return shown.model_dump(mode="json", exclude={"you_own", "access"})
+
+
+def _own(access: Access | None, owner: str, actor: Actor) -> Access | None:
+    return access if owner == actor.id else None
+
+
+def channel(
+    item: Channel, stream: schemas.StreamOut | None, actor: Actor, access: Access | None = None
+) -> schemas.ChannelOut:
+    """A channel and what is on it, as far as the actor may see that."""
     return schemas.ChannelOut(
         id=item.id,
         slug=item.slug,
@@ -91,11 +114,15 @@ def channel(item: Channel, stream: StreamInfo | None, actor: Actor) -> schemas.C
         whip_url=f"/whip/{item.slug}",
         whep_url=f"/whep/{item.slug}",
         listen_path=f"/listen/{item.slug}",
-        stream=live_stream(stream, item, actor) if stream is not None else None,
+        owner=schemas.Owner(id=item.owner, display_name=item.host),
+        access=_own(access, item.owner, actor),
+        stream=stream,
     )
 
 
-def recording(item: Recording, live: StreamInfo | None = None) -> schemas.RecordingOut:
+def recording(
+    item: Recording, live: StreamInfo | None = None, actor: Actor = NOBODY, access: Access | None = None
+) -> schemas.RecordingOut:
     """A recording; `live` is its stream while that goes on, for the length so far."""
     base = f"/api/v1/recordings/{item.id}"
     length = live.position if live is not None and item.state == RecordingState.RECORDING else item.length
@@ -114,6 +141,8 @@ def recording(item: Recording, live: StreamInfo | None = None) -> schemas.Record
         raw_url=f"{base}/audio?version=raw" if item.has_raw else None,
         download_url=f"{base}/audio?download=1",
         peaks_url=f"{base}/peaks",
+        owner=schemas.Owner(id=item.owner, display_name=item.host),
+        access=_own(access, item.owner, actor),
     )
 
 

@@ -10,9 +10,14 @@ from typing import Any
 import aiohttp
 import pytest
 
+from server.accounts import Action
+from server.accounts.access import About
 from server.app import Server
 from server.inference.lane import DenoiserStatus
+from server.web import topics
 from server.web.handlers import events as module
+from server.web.services import Services
+from server.web.topics import Topic
 from tests.web.test_routes import problem
 
 
@@ -73,15 +78,19 @@ async def test_messages_that_mean_nothing_are_answered(http: aiohttp.ClientSessi
         assert (await page.receive_json(timeout=30))["type"] == "snapshot"
 
 
-async def test_topics_are_limited(http: aiohttp.ClientSession, server: Server) -> None:
+async def test_topics_are_limited(http: aiohttp.ClientSession, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     async def anything(topic: str, viewer: object) -> dict[str, Any]:
         return {}
 
+    async def found(services: Services, subject: str) -> About:
+        return About("stream", subject, "local")
+
     server.services.hub.provide("any:", anything)
+    monkeypatch.setitem(topics.TOPICS, "any:", Topic("any:", Action.READ_STREAM, "Anything", found))
     async with http.ws_connect("/api/v1/events") as page:
         for start in (0, 40):
-            topics = [{"topic": f"any:{number}"} for number in range(start, start + 40)]
-            await page.send_json({"type": "subscribe", "topics": topics})
+            wanted = [{"topic": f"any:{number}"} for number in range(start, start + 40)]
+            await page.send_json({"type": "subscribe", "topics": wanted})
         kinds = [(await page.receive_json(timeout=30))["type"] for _ in range(module.MAX_TOPICS + 1)]
     assert sorted(kinds) == ["error"] + ["snapshot"] * module.MAX_TOPICS
 

@@ -48,6 +48,8 @@ async def test_a_recording_is_listed_with_all_that_a_page_needs(http: aiohttp.Cl
         "raw_url": "/api/v1/recordings/abc/audio?version=raw",
         "download_url": "/api/v1/recordings/abc/audio?download=1",
         "peaks_url": "/api/v1/recordings/abc/peaks",
+        "owner": {"id": "local", "display_name": "Anna"},
+        "access": None,
     }
     async with http.get("/api/v1/recordings/abc") as response:
         assert await response.json() == body["items"][0]

@@ -116,7 +116,7 @@ async def test_bodies_that_mean_nothing(
 async def thing_at(server: Server, route: Route) -> str:
     """The route's address with something real in it."""
     if "{id}" not in route.path:
-        return route.path
+        return address(route)
     services = server.services
     if "/voices/" in route.path:
         heard = VoicePrint("model", np.ones(2, np.float32), 9.0)

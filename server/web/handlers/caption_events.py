@@ -12,14 +12,15 @@ import json
 from aiohttp import web
 
 from server.accounts import Action
-from server.backplane import Envelope, Position, Subscriber
+from server.backplane import Envelope, Position
 from server.errors import Unavailable
 from server.log import get_logger
+from server.web import topics
 from server.web.handlers import events
 from server.web.handlers.captions import BASE
-from server.web.handlers.streams import load
+from server.web.handlers.streams import load_to_read
 from server.web.routing import Call, RouteTable
-from server.web.services import MAX_READERS, READERS, EventReader, Services
+from server.web.services import MAX_READERS, READERS, EventReader, Follower, Services
 
 LAST_EVENT = "Last-Event-ID"
 RETRY = f"retry: {events.BACK_AFTER * 1000}\n\n"
@@ -35,7 +36,7 @@ table = RouteTable("captions")
     f"{BASE}/captions/events",
     Action.READ_CAPTIONS,
     "The events of the topic `captions:<id>`, as server-sent events",
-    resource=load,
+    resource=load_to_read,
     produces="text/event-stream",
     errors=(503,),
     takes={LAST_EVENT: "The `id` of the last event seen: what came after it is sent instead of a snapshot."},
@@ -47,17 +48,24 @@ async def caption_events(call: Call) -> web.StreamResponse:
     if len(services.readers) >= MAX_READERS:
         READERS.dropped += 1
         raise Unavailable("Too many pages are open; try again later.", code="too-many-sockets", retry_after=30)
-    subscriber = Subscriber(on_drop=lambda: _drop(call))
+    subscriber = Follower(await services.access.viewer(call.actor), on_drop=lambda: _drop(call), sole=True)
     response = web.StreamResponse(headers={"X-Accel-Buffering": "no"})  # or nginx keeps events to itself
     response.content_type, response.charset = "text/event-stream", "utf-8"
     reader = EventReader(response, subscriber)
     services.readers.add(reader)
+    services.followers.add(subscriber)
     try:
-        await services.hub.subscribe(subscriber, f"captions:{call.subject.id}", _position(call.request))
+        topic = f"captions:{call.subject.id}"
+        about = await topics.permit(services, call.actor, topic)
+        await services.hub.subscribe(subscriber, topic, _position(call.request), about)
+        if about is not None and not subscriber.viewer.sees(about):  # the right to it was lost meanwhile
+            subscriber.finish()
         await response.prepare(call.request)
         await _write(call, response, subscriber)
     finally:
         services.readers.discard(reader)
+        services.followers.discard(subscriber)
+        subscriber.finish()
         services.hub.unsubscribe(subscriber)
     return response
 
@@ -70,7 +78,7 @@ def _position(request: web.Request) -> Position | None:
     return Position(epoch, int(seq))
 
 
-async def _write(call: Call, response: web.StreamResponse, subscriber: Subscriber) -> None:
+async def _write(call: Call, response: web.StreamResponse, subscriber: Follower) -> None:
     """Send events as they come and heartbeats in between, until the server goes down or the reader is gone."""
     loop = asyncio.get_running_loop()
     text = RETRY

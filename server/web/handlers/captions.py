@@ -18,6 +18,7 @@ from server.store.records import CaptionVersion, StoredStream
 from server.web import caption_schemas as schemas
 from server.web import caption_views as views
 from server.web.handlers.streams import load as load_stream
+from server.web.handlers.streams import load_to_read
 from server.web.routing import Call, RouteTable
 
 table = RouteTable("captions")
@@ -41,7 +42,7 @@ def wanted_version(call: Call) -> CaptionVersion | None:
     f"{BASE}/captions",
     Action.READ_CAPTIONS,
     "Final captions of a stream, and its speakers",
-    resource=load_stream,
+    resource=load_to_read,
     query=schemas.CaptionQuery,
     answer=schemas.CaptionList,
 )
@@ -65,7 +66,7 @@ async def list_captions(call: Call) -> schemas.CaptionList:
     f"{BASE}/captions.vtt",
     Action.READ_CAPTIONS,
     "Final captions of a stream as WebVTT, so far where it is live",
-    resource=load_stream,
+    resource=load_to_read,
     query=schemas.VersionQuery,
     produces=webvtt.TYPE,
 )
@@ -91,7 +92,7 @@ async def read_webvtt(call: Call) -> web.StreamResponse:
     f"{BASE}/transcript",
     Action.READ_CAPTIONS,
     "Everything that was said, as a file to take along",
-    resource=load_stream,
+    resource=load_to_read,
     query=schemas.TranscriptQuery,
     produces="*/*",
 )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from server.accounts import Action, Resource
+from collections.abc import Sequence
+from dataclasses import replace
+
+from server.accounts import Action, Resource, may_see
+from server.accounts.access import about_stream
 from server.store.ids import new_id, slugify
 from server.store.records import Channel
-from server.web import schemas, views
+from server.web import hearing, schemas, views
 from server.web.routing import Call, RouteTable
 
 table = RouteTable("channels")
@@ -13,24 +17,55 @@ table = RouteTable("channels")
 
 async def load(call: Call) -> Resource:
     """The channel that the address names. Raises NotFound."""
-    channel: Channel = await call.services.store.channel_by_slug(call.path("slug"))
-    call.subject = channel
-    return await call.about("channel", channel.id, channel.owner)
+    call.subject = await call.services.store.channel_by_slug(call.path("slug"))
+    return await hearing.to_read(call.services, call.actor, call.subject)
+
+
+async def load_to_listen(call: Call) -> Resource:
+    """The same for whoever wants to listen. Raises NotFound."""
+    call.subject = await call.services.store.channel_by_slug(call.path("slug"))
+    return await hearing.to_listen(call.services, call.actor, call.subject)
+
+
+async def load_listener(call: Call) -> Resource:
+    """The same for whoever listens already: that nobody new is let in does not concern them. Raises NotFound."""
+    return replace(await load_to_listen(call), locked=False)
+
+
+async def _show_all(call: Call, channels: Sequence[Channel]) -> list[schemas.ChannelOut]:
+    """As the actor sees them, in a constant number of queries."""
+    access, media = call.services.access, call.services.media
+    on_air = {item.id: stream for item in channels if (stream := media.live_on(item.id)) is not None}
+    found = await access.about_all(call.actor, [about_stream(stream) for stream in on_air.values()])
+    seen = {item.id for item in found if may_see(call.actor, item)}
+    mine = {item.id for item in channels if item.owner == call.actor.id}
+    mine_live = {("stream", stream.id) for stream in on_air.values() if stream.principal == call.actor.id}
+    rules = await access.rules({("channel", id_) for id_ in mine} | mine_live)
+    shown = []
+    for item in channels:
+        stream = on_air.get(item.id)
+        out = None
+        if stream is not None and stream.id in seen:
+            rule = rules.get(("stream", stream.id))
+            out = views.live_stream(stream, item, call.actor, rule.access if rule is not None else None)
+        rule = rules.get(("channel", item.id))
+        shown.append(views.channel(item, out, call.actor, rule.access if rule is not None else None))
+    return shown
 
 
 @table.route(
     "GET",
     "/api/v1/channels",
     Action.LIST_CHANNELS,
-    "All channels, the default one first",
-    query=schemas.PageQuery,
+    "Channels that one may see, the oldest first",
+    query=schemas.OwnedQuery,
     answer=schemas.ChannelList,
 )
 async def list_channels(call: Call) -> schemas.ChannelList:
-    query = call.query(schemas.PageQuery)
-    page = await call.services.store.channels(limit=query.limit, cursor=query.cursor)
-    items = [views.channel(item, call.services.media.live_on(item.id), call.actor) for item in page.items]
-    return schemas.ChannelList(items=items, total=page.total, next=page.next)
+    query = call.query(schemas.OwnedQuery)
+    sight = await call.services.access.sight(call.actor)
+    page = await call.services.store.channels(limit=query.limit, cursor=query.cursor, sight=sight, owner=query.owner)
+    return schemas.ChannelList(items=await _show_all(call, page.items), total=page.total, next=page.next)
 
 
 @table.route(
@@ -54,7 +89,7 @@ async def create_channel(call: Call) -> schemas.ChannelOut:
         created_at=call.services.clock.wall(),
     )
     await call.services.store.add_channel(channel)
-    return views.channel(channel, None, call.actor)
+    return (await _show_all(call, [channel]))[0]
 
 
 @table.route(
@@ -66,5 +101,4 @@ async def create_channel(call: Call) -> schemas.ChannelOut:
     answer=schemas.ChannelOut,
 )
 async def read_channel(call: Call) -> schemas.ChannelOut:
-    channel: Channel = call.subject
-    return views.channel(channel, call.services.media.live_on(channel.id), call.actor)
+    return (await _show_all(call, [call.subject]))[0]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from server.accounts import Action, Resource
+from server.accounts import Action, Resource, may_see
 from server.errors import Conflict, NotFound
 from server.rooms.messages import StreamInfo
 from server.store.chat_records import ChatKind, ChatMessage
 from server.web import chat_schemas as schemas
 from server.web.handlers.streams import load as load_stream
+from server.web.handlers.streams import load_to_read as load_stream_to_read
 from server.web.routing import Call, RouteTable
 
 table = RouteTable("chat")
@@ -17,14 +18,29 @@ BASE = "/api/v1/streams/{id}/chat"
 
 async def load(call: Call) -> Resource:
     """The stream that the address names. Raises NotFound, for all streams where there is no chat."""
-    if not call.services.settings.chat:
-        raise NotFound("There is no such stream.", code="unknown-stream")
+    _must_chat(call)
     return await load_stream(call)
 
 
+def _must_chat(call: Call) -> None:
+    if not call.services.settings.chat:
+        raise NotFound("There is no such stream.", code="unknown-stream")
+
+
+async def load_to_read(call: Call) -> Resource:
+    """The same for whoever only reads."""
+    _must_chat(call)
+    return await load_stream_to_read(call)
+
+
 async def load_message(call: Call) -> Resource:
-    """A message of that stream: its author's, for its author, else the stream owner's. Raises NotFound."""
-    stream = await load(call)
+    """A message of that stream: its author's, for its author, else the stream owner's. Raises NotFound.
+
+    Whoever may not see the stream is not told whether there is such a message.
+    """
+    stream = await load_to_read(call)
+    if not may_see(call.actor, stream):
+        return stream
     message = await call.services.chat.get(stream.id, call.path("message"))
     call.subject = message
     mine = message.user_id is not None and message.user_id == call.actor.id
@@ -43,7 +59,7 @@ def _live(call: Call) -> StreamInfo:
     BASE,
     Action.READ_CHAT,
     "What was written beside a stream, oldest first",
-    resource=load,
+    resource=load_to_read,
     query=schemas.ChatQuery,
     answer=schemas.ChatList,
 )

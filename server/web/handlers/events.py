@@ -11,14 +11,14 @@ from typing import Literal
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from server.accounts import Action, Resource, Role, authorise
-from server.backplane import Position, Subscriber
+from server.accounts import Action, Role
+from server.backplane import Position
 from server.errors import ClearcastError, InvalidRequest, NotAllowed, Unavailable
 from server.log import get_logger
 from server.rates import Rate
-from server.web import counting
+from server.web import counting, topics
 from server.web.routing import Call, RouteTable
-from server.web.services import MAX_SOCKETS, SOCKETS, Services
+from server.web.services import MAX_SOCKETS, SOCKETS, Follower, Services
 
 MAX_TOPICS = 64
 MAX_MESSAGE = 16 * 1024
@@ -83,7 +83,8 @@ async def events(call: Call) -> web.StreamResponse:
         raise InvalidRequest("This address is for WebSockets.", code="not-a-websocket")
     await socket.prepare(call.request)
     services.sockets.add(socket)
-    subscriber = Subscriber(on_drop=partial(_drop, call))
+    subscriber = Follower(await services.access.viewer(call.actor), on_drop=partial(_drop, call))
+    services.followers.add(subscriber)
     # One writer per socket, and it is this task's child: nothing outlives the connection.
     writer = asyncio.create_task(_write(call, socket, subscriber), name="events")
     presence, member = services.community.presence, call.actor.role in (Role.MEMBER, Role.ADMINISTRATOR)
@@ -95,6 +96,8 @@ async def events(call: Call) -> web.StreamResponse:
         if member:
             presence.left(call.actor.id)
         services.sockets.discard(socket)
+        services.followers.discard(subscriber)
+        subscriber.finish()
         services.hub.unsubscribe(subscriber)
         writer.cancel()
         await asyncio.gather(writer, return_exceptions=True)
@@ -124,7 +127,7 @@ async def say_goodbye(services: Services) -> None:
         await asyncio.wait([asyncio.ensure_future(close) for close in closing], timeout=GOODBYE)
 
 
-async def _write(call: Call, socket: web.WebSocketResponse, subscriber: Subscriber) -> None:
+async def _write(call: Call, socket: web.WebSocketResponse, subscriber: Follower) -> None:
     """Send events as they come and heartbeats in between."""
     loop = asyncio.get_running_loop()
     due = loop.time() + HEARTBEAT
@@ -137,6 +140,7 @@ async def _write(call: Call, socket: web.WebSocketResponse, subscriber: Subscrib
                 text, due = '{"type":"heartbeat"}', loop.time() + HEARTBEAT
             else:
                 if envelope is None:
+                    await _let_go(socket)
                     return
                 text = envelope.text
             async with asyncio.timeout(PATIENCE):
@@ -147,6 +151,11 @@ async def _write(call: Call, socket: web.WebSocketResponse, subscriber: Subscrib
         pass
 
 
+async def _let_go(socket: web.WebSocketResponse) -> None:
+    """Whoever signed out, or was signed out, hears no more; who comes again comes as whoever they are then."""
+    await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"signed out")
+
+
 def _drop(call: Call) -> None:
     """Nothing can be said to somebody who does not read: the connection is cut; the page comes back by itself."""
     log.info("an event socket was too slow")
@@ -155,7 +164,7 @@ def _drop(call: Call) -> None:
         transport.abort()
 
 
-async def _read(call: Call, socket: web.WebSocketResponse, subscriber: Subscriber) -> None:
+async def _read(call: Call, socket: web.WebSocketResponse, subscriber: Follower) -> None:
     async for message in socket:
         if message.type is not WSMsgType.TEXT:
             await socket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"text only")
@@ -166,7 +175,7 @@ async def _read(call: Call, socket: web.WebSocketResponse, subscriber: Subscribe
             await _refuse(socket, error)
 
 
-async def _obey(call: Call, subscriber: Subscriber, text: str) -> None:
+async def _obey(call: Call, subscriber: Follower, text: str) -> None:
     try:
         message = _MESSAGES.validate_python(json.loads(text))
     except (ValueError, RecursionError, ValidationError):
@@ -177,14 +186,16 @@ async def _obey(call: Call, subscriber: Subscriber, text: str) -> None:
         return
     for wanted in message.topics:
         counting.identified(Rate.READ, call.request, call.actor)  # a snapshot is read for each
+        about = await topics.permit(call.services, call.actor, wanted.topic)
         topic = hub.inside(wanted.topic, call.actor.id)
-        if len(subscriber.topics | {topic}) > MAX_TOPICS:
+        if len(subscriber.topics.keys() | {topic}) > MAX_TOPICS:
             raise NotAllowed(f"At most {MAX_TOPICS} topics on one socket.", code="too-many-topics")
-        authorise(call.actor, Action.SUBSCRIBE, Resource("topic", wanted.topic))
         known = wanted.epoch is not None and wanted.seq is not None
         position = Position(wanted.epoch or "", wanted.seq or 0) if known else None
         hub.unsubscribe(subscriber, [topic])
-        await hub.subscribe(subscriber, topic, position)
+        await hub.subscribe(subscriber, topic, position, about)
+        if about is not None and not subscriber.viewer.sees(about):  # the right to it was lost meanwhile
+            hub.unsubscribe(subscriber, [topic])
 
 
 async def _refuse(socket: web.WebSocketResponse, error: ClearcastError) -> None:

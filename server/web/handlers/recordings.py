@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import web
@@ -24,33 +26,45 @@ async def load(call: Call) -> Resource:
     """The recording that the address names. Raises NotFound, for binned ones too."""
     recording = await call.services.library.get(call.path("id"))
     call.subject = recording
-    return await call.about("recording", recording.id, recording.owner)
+    return await call.about("recording", recording.id, recording.owner, recording.channel_id)
 
 
 async def load_binned(call: Call) -> Resource:
-    """The same for one that may be in the bin."""
+    """The same for one that may be in the bin: there it is its owner's only."""
     recording = await call.services.store.recording(call.path("id"))
     call.subject = recording
-    return await call.about("recording", recording.id, recording.owner)
+    found = await call.about("recording", recording.id, recording.owner, recording.channel_id)
+    return found if recording.deleted_at is None else replace(found, access=None)
 
 
-def _show(call: Call, recording: Recording) -> schemas.RecordingOut:
-    return views.recording(recording, call.services.stream(recording.stream_id))
+async def _show(call: Call, recording: Recording) -> schemas.RecordingOut:
+    return (await _show_all(call, [recording]))[0]
+
+
+async def _show_all(call: Call, recordings: Sequence[Recording]) -> list[schemas.RecordingOut]:
+    """As the actor sees them, in a constant number of queries."""
+    mine = {("recording", item.id) for item in recordings if item.owner == call.actor.id}
+    rules = await call.services.access.rules(mine)
+    shown = []
+    for item in recordings:
+        rule, live = rules.get(("recording", item.id)), call.services.stream(item.stream_id)
+        shown.append(views.recording(item, live, call.actor, rule.access if rule is not None else None))
+    return shown
 
 
 @table.route(
     "GET",
     "/api/v1/recordings",
     Action.LIST_RECORDINGS,
-    "Recordings, newest first",
-    query=schemas.PageQuery,
+    "Recordings that one may see, newest first",
+    query=schemas.OwnedQuery,
     answer=schemas.RecordingList,
 )
 async def list_recordings(call: Call) -> schemas.RecordingList:
-    query = call.query(schemas.PageQuery)
-    page = await call.services.store.recordings(limit=query.limit, cursor=query.cursor)
-    shown = [_show(call, item) for item in page.items]
-    return schemas.RecordingList(items=shown, total=page.total, next=page.next)
+    query = call.query(schemas.OwnedQuery)
+    sight = await call.services.access.sight(call.actor)
+    page = await call.services.store.recordings(limit=query.limit, cursor=query.cursor, sight=sight, owner=query.owner)
+    return schemas.RecordingList(items=await _show_all(call, page.items), total=page.total, next=page.next)
 
 
 @table.route(
@@ -62,7 +76,7 @@ async def list_recordings(call: Call) -> schemas.RecordingList:
     answer=schemas.RecordingOut,
 )
 async def read_recording(call: Call) -> schemas.RecordingOut:
-    return _show(call, call.subject)
+    return await _show(call, call.subject)
 
 
 @table.route(
@@ -76,7 +90,7 @@ async def read_recording(call: Call) -> schemas.RecordingOut:
 )
 async def rename_recording(call: Call) -> schemas.RecordingOut:
     title = call.body(schemas.RecordingPatch).title
-    return _show(call, await call.services.library.rename(call.subject, title))
+    return await _show(call, await call.services.library.rename(call.subject, title))
 
 
 @table.route(
@@ -101,7 +115,7 @@ async def delete_recording(call: Call) -> None:
     answer=schemas.RecordingOut,
 )
 async def restore_recording(call: Call) -> schemas.RecordingOut:
-    return _show(call, await call.services.library.restore(call.subject))
+    return await _show(call, await call.services.library.restore(call.subject))
 
 
 @table.route(

@@ -11,14 +11,16 @@ import hmac
 
 from aiohttp import web
 
-from server.accounts import Action
+from server.accounts import Action, authorise
 from server.config import IceServer
 from server.errors import ClearcastError, NotFound
 from server.rooms.messages import DenoiseMode, ListenGrant, PeerAnswer, PublishGrant
 from server.store.ids import new_id
+from server.store.people_records import Access
 from server.store.records import Channel
 from server.web import schemas
 from server.web.handlers.channels import load as load_channel
+from server.web.handlers.channels import load_listener, load_to_listen
 from server.web.routing import SDP_LIMIT, Call, RouteTable
 from server.web.wishes import with_preferences
 
@@ -128,7 +130,28 @@ async def publish(call: Call) -> web.Response:
         max_speakers=query.max_speakers,
         voices=await call.services.voices.known(call.actor.id) if query.captions else [],
     )
-    return _answered(call, "whip", channel, await call.services.media.publish(call.text, grant))
+    answer = await _publish(call, grant, Access(query.access) if query.access is not None else None)
+    return _answered(call, "whip", channel, answer)
+
+
+async def _publish(call: Call, grant: PublishGrant, access: Access | None) -> PeerAnswer:
+    """Send the offer on. Who may hear a new stream is written down before anybody could."""
+    services, channel_id = call.services, grant.channel_id
+    live = services.media.live_on(channel_id)
+    begun = live.id if live is not None else grant.stream_id
+    if live is None and services.access.accounts:
+        await services.access.begin(begun, channel_id, access)
+    try:
+        answer = await services.media.publish(call.text, grant)
+    except BaseException:
+        if live is None and services.access.accounts:
+            await services.access.forget(begun)
+        raise
+    if answer.stream_id not in (None, begun) and services.access.accounts:  # the one before has just ended
+        await services.access.begin(str(answer.stream_id), channel_id, access)
+    services.guests.talks(channel_id, answer.peer_id, call.actor)
+    services.oversight.on_air(channel_id)
+    return answer
 
 
 @table.route(
@@ -136,7 +159,7 @@ async def publish(call: Call) -> web.Response:
     "/whep/{slug}",
     Action.LISTEN,
     "Listen to a channel (WHEP)",
-    resource=load_channel,
+    resource=load_to_listen,
     accepts=SDP,
     produces=SDP,
     status=201,
@@ -147,7 +170,15 @@ async def listen(call: Call) -> web.Response:
     _check_accept(call)
     channel: Channel = call.subject
     grant = ListenGrant(channel_id=channel.id, principal=call.actor.id)
-    return _answered(call, "whep", channel, await call.services.media.listen(call.text, grant))
+    services = call.services
+    answer = await services.media.listen(call.text, grant)
+    services.guests.admitted(answer.peer_id, call.actor)
+    try:
+        authorise(call.actor, Action.LISTEN, await load_listener(call))
+    except ClearcastError:  # the right to it was lost meanwhile
+        await services.media.remove(answer.peer_id, "access")
+        raise
+    return _answered(call, "whep", channel, answer)
 
 
 async def _trickle(call: Call, kind: str) -> None:
@@ -193,7 +224,7 @@ async def stop_publishing(call: Call) -> web.Response:
     "/whep/{slug}/{peer}",
     Action.LISTEN,
     "Trickle candidates of a listener (RFC 8840)",
-    resource=load_channel,
+    resource=load_listener,
     accepts=FRAGMENT,
     limit=SDP_LIMIT,
     status=204,
@@ -204,7 +235,7 @@ async def trickle_listener(call: Call) -> None:
 
 
 @table.route(
-    "DELETE", "/whep/{slug}/{peer}", Action.LISTEN, "Stop listening", resource=load_channel, produces="text/plain"
+    "DELETE", "/whep/{slug}/{peer}", Action.LISTEN, "Stop listening", resource=load_listener, produces="text/plain"
 )
 async def stop_listening(call: Call) -> web.Response:
     return await _leave(call, "whep")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from server.accounts import Action, Resource
+from collections.abc import Sequence
+
+from server.accounts import Action, Resource, may_see
+from server.accounts.access import about_stream
 from server.errors import Conflict
 from server.rooms.messages import DenoiseMode, StreamChange, StreamInfo, StreamState
 from server.store.records import StoredStream
 from server.web import schemas, views
 from server.web.routing import Call, RouteTable
+from server.web.topics import as_stream
 
 table = RouteTable("streams")
 
@@ -20,17 +24,43 @@ async def load(call: Call) -> Resource:
     live = call.services.stream(stream_id)
     if live is not None:
         call.subject = live
-        return await call.about("stream", live.id, live.principal)
+        return await call.about("stream", live.id, live.principal, live.channel_id)
     stored = await call.services.store.stream(stream_id)
     call.subject = stored
-    return await call.about("stream", stored.id, stored.owner)
+    return await call.about("stream", stored.id, stored.owner, stored.channel_id)
+
+
+async def load_to_read(call: Call) -> Resource:
+    """The same for whoever reads what was said and written: once a stream is over, that goes with its recording."""
+    resource = await load(call)
+    stream: StreamInfo | StoredStream = call.subject
+    if isinstance(stream, StoredStream) and stream.recorded:
+        return as_stream(await call.about("recording", stream.id, stream.owner, stream.channel_id))
+    return resource
 
 
 async def _show(call: Call, stream: StreamInfo | StoredStream) -> schemas.StreamOut:
-    channel = await call.services.channel(stream.channel_id)
-    if isinstance(stream, StreamInfo):
-        return views.live_stream(stream, channel, call.actor)
-    return views.past_stream(stream, channel, call.actor)
+    return (await _show_all(call, [stream]))[0]
+
+
+async def _show_all(call: Call, streams: Sequence[StreamInfo | StoredStream]) -> list[schemas.StreamOut]:
+    """As the actor sees them, in a constant number of queries."""
+    services, shown = call.services, []
+    channels = await services.channels_by_id({stream.channel_id for stream in streams})
+    mine = {("stream", stream.id) for stream in streams if _owner(stream) == call.actor.id}
+    rules = await services.access.rules(mine)
+    for stream in streams:
+        rule, channel = rules.get(("stream", stream.id)), channels[stream.channel_id]
+        access = rule.access if rule is not None else None
+        if isinstance(stream, StreamInfo):
+            shown.append(views.live_stream(stream, channel, call.actor, access))
+        else:
+            shown.append(views.past_stream(stream, channel, call.actor, access))
+    return shown
+
+
+def _owner(stream: StreamInfo | StoredStream) -> str:
+    return stream.principal if isinstance(stream, StreamInfo) else stream.owner
 
 
 def _must_be_live(stream: StreamInfo | StoredStream) -> StreamInfo:
@@ -49,12 +79,16 @@ def _must_be_live(stream: StreamInfo | StoredStream) -> StreamInfo:
 )
 async def list_streams(call: Call) -> schemas.StreamList:
     query = call.query(schemas.StreamQuery)
+    services = call.services
     if query.state == "live":
-        newest = sorted(call.services.media.streams(), key=lambda item: item.started_at, reverse=True)
-        shown = [await _show(call, item) for item in newest]
+        live = [item for item in services.media.streams() if query.owner in (None, item.principal)]
+        found = await services.access.about_all(call.actor, [about_stream(item) for item in live])
+        seen = [item for item, resource in zip(live, found, strict=True) if may_see(call.actor, resource)]
+        shown = await _show_all(call, sorted(seen, key=lambda item: item.started_at, reverse=True))
         return schemas.StreamList(items=shown, total=len(shown), next=None)
-    page = await call.services.store.streams(limit=query.limit, cursor=query.cursor)
-    shown = [await _show(call, call.services.stream(item.id) or item) for item in page.items]
+    sight = await services.access.sight(call.actor)
+    page = await services.store.streams(limit=query.limit, cursor=query.cursor, sight=sight, owner=query.owner)
+    shown = await _show_all(call, [services.stream(item.id) or item for item in page.items])
     return schemas.StreamList(items=shown, total=page.total, next=page.next)
 
 
