@@ -1,4 +1,4 @@
-"""What people type is text wherever it is shown, and addresses lead nowhere else."""
+"""Two people meet in two browsers, and what they type is text wherever it is shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from server.bench.local import local_server
-from tests.e2e.house import House, browse
+from tests.e2e.house import House, browse, hears, says
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -86,6 +86,66 @@ def told(page: Page, text: str) -> asyncio.Task[None]:
     return asyncio.create_task(page.get_by_test_id("toast").filter(has_text=text).first.wait_for())
 
 
+async def test_two_people_meet_one_goes_live_the_other_listens_is_removed_comes_back_and_is_blocked(
+    town: House,
+) -> None:
+    # A fresh server leads to its one page, wherever one wanted to go.
+    ana = await town.visitor(reduced_motion="reduce")
+    await ana.goto(f"{town.url}/recordings")
+    await ana.wait_for_url("**/first")
+    await ana.get_by_test_id("field-name").fill("ana")
+    await ana.get_by_test_id("field-display_name").fill("Ana")
+    await ana.get_by_test_id("field-password").fill("password")
+    await ana.get_by_test_id("first-submit").click()
+    await says(ana.locator(".wrong:visible"), "Take another")
+    assert await ana.get_by_test_id("field-password").get_attribute("aria-invalid") == "true"
+    await ana.get_by_test_id("field-password").fill(PASSWORD)
+    await ana.get_by_test_id("first-submit").click()
+    await ana.get_by_test_id("welcome").wait_for()
+
+    ben = await join(town, "ben", "Ben")
+    await ben.get_by_test_id("welcome").get_by_role("link", name="Find people").click()
+    await ben.get_by_test_id("find-people").fill("an")
+    asked = told(ana, "Ben would like to be your friend")
+    await ben.get_by_role("button", name="Ask Ana to be friends").click()
+    await asked
+    await ana.locator("#rail").get_by_test_id("nav-friends").click()
+    await ana.get_by_role("button", name="Accept Ben").click()
+    await ben.get_by_test_id("rail-friend").get_by_text("Ana").wait_for()
+
+    await ana.locator("#rail").get_by_test_id("nav-studio").click()
+    await says(ana.get_by_test_id("may-hear-words"), "^All your friends")
+    live = told(ben, "Ana is live")
+    await ana.get_by_role("button", name="Go live").click()
+    await ana.get_by_role("button", name="Stop", exact=True).wait_for()
+    await live
+    await ben.get_by_role("link", name="Ana. Live").click()
+    await ben.get_by_role("button", name="Play", exact=True).click()
+    await hears(ben)
+
+    await says(ana.get_by_test_id("listeners"), "^1 listening")
+    await ana.get_by_test_id("audience").click()
+    await ana.get_by_role("button", name="Remove Ben", exact=True).click()
+    await says(ben.get_by_test_id("listen-notice"), "You have been removed")
+    await ana.get_by_test_id("audience-list").get_by_test_id("listener").wait_for(state="detached")
+    await ben.get_by_role("button", name="Play", exact=True).click()
+    await hears(ben)
+
+    await ana.keyboard.press("Escape")
+    await ana.get_by_test_id("rail-friend").click()
+    await ana.get_by_test_id("person-more").click()
+    await ana.get_by_role("button", name="Block").click()
+    await ben.get_by_role("heading", name="There is nothing here for you to hear").wait_for()
+    await ben.get_by_test_id("rail-friend").wait_for(state="detached")
+    assert (await call(ben, "GET", "/api/v1/people?search=ana"))["items"] == []
+    await ben.locator("#rail").get_by_test_id("nav-live-now").click()
+    await ben.get_by_test_id("welcome").wait_for()
+    for place in ("#content", "#rail"):
+        assert "Ana" not in await ben.locator(place).inner_text()
+    assert await ben.locator("#dock").is_hidden()
+    assert await ana.locator("#rail").get_by_test_id("nav-studio").get_attribute("aria-label") == "Studio, you are live"
+
+
 async def test_what_people_type_is_text_on_every_page(town: House) -> None:
     eve, dan = await join(town, "eve", "Eve"), await join(town, "dan", "Dan")
     await befriend(eve, dan)
@@ -107,6 +167,13 @@ async def test_what_people_type_is_text_on_every_page(town: House) -> None:
     await eve.get_by_role("button", name="Stop", exact=True).wait_for()
     await live
     await _only_text(dan)
+    await dan.goto(f"{town.url}/listen/{slug}")
+    await dan.get_by_test_id("chat-open").click()
+    await dan.get_by_test_id("chat-field").fill(MARKUP)
+    await dan.get_by_test_id("chat-send").click()
+    for page in (dan, eve):
+        await page.get_by_test_id("chat-message").filter(has_text="onerror").wait_for(state="attached")
+        await _only_text(page)
     for page, paths in {
         dan: (f"/people/{me}", f"/listen/{slug}", "/live", "/friends", "/notices", "/recordings"),
         await eve.context.new_page(): ("/friends", "/settings/invitations", "/settings/keys", f"/people/{me}"),
