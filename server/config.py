@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         "with its port where that differs, separated by commas.",
     )
     accounts: bool = Field(
-        False, description="Whether people sign in; otherwise whoever reaches the server is its one user."
+        True, description="Whether people sign in; otherwise whoever reaches the server is its one user."
     )
     registration: Literal["open", "invite", "closed"] = Field(
         "invite", description="Who may make an account: everybody, who was invited, or nobody."
