@@ -242,3 +242,15 @@ async def test_lists_are_counted_and_parted_by_what_one_may_see(place: Town) -> 
                 break
             params["cursor"] = page["next"]
         assert len(found) == len(set(found)) == total
+
+
+async def test_a_channel_without_a_rule_goes_by_what_its_owner_wants_for_everything(place: Town, offer: Offer) -> None:
+    anna, ben = [await place.add(name) for name in ("anna", "ben")]
+    for access, status in (("public", 200), ("private", 404)):
+        async with anna.http.patch("/api/v1/account/profile", json={"preferences": {"access": access}}) as response:
+            assert response.status == 200, await response.text()
+        async with ben.http.get(f"/api/v1/channels/{anna.channel}") as response:
+            assert response.status == status
+    stream = await go_live(anna, offer)
+    async with anna.http.get(f"/api/v1/streams/{stream}/access") as response:
+        assert (await response.json())["access"] == "private"

@@ -42,6 +42,8 @@ async def change_profile(call: Call) -> schemas.Me:
     )
     if wanted.display_name is not None:
         await call.services.owners_changed()
+    if chosen is not None:
+        call.services.access.default_changed()
     return await account_views.me(call.services, call.actor)
 
 
