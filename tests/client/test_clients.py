@@ -21,6 +21,7 @@ from server.client.whip import Publication, packets, publish
 from server.clock import PACKET
 from server.errors import ChannelLive, ClearcastError, ResumeRefused, Unavailable
 from server.rtc.reorder import RtpAudio
+from server.running import run_to_end
 from tests.client.conftest import Relay
 from tests.rtc.peers import tone, until
 
@@ -199,7 +200,7 @@ def test_a_signal_ends_a_command_in_good_order() -> None:
             tidied.append(True)
 
     with pytest.raises(KeyboardInterrupt):
-        commands._run(job())
+        run_to_end(job())
     assert tidied
 
 
@@ -217,6 +218,7 @@ def test_the_commands_report_what_they_did(monkeypatch: pytest.MonkeyPatch, tmp_
         insecure=False,
         stereo=False,
         captions=False,
+        token_file=None,
     )
     assert commands.listen(options) == 0
     captured = capsys.readouterr()
