@@ -180,7 +180,7 @@ class Store:
         if owner is not None:
             query = query.where(StreamRow.owner == owner)
         async with self._database.read() as session:
-            total = await count(session, query)
+            total = await count(session, query.with_only_columns(RecordingRow.id))
             if cursor is not None:
                 query = query.where(tuple_(RecordingRow.created_at, RecordingRow.id) < from_cursor(cursor))
             query = query.order_by(RecordingRow.created_at.desc(), RecordingRow.id.desc()).limit(limit + 1)
@@ -227,9 +227,21 @@ class Store:
                 await session.delete(row)
 
 
-def _recordings() -> Select[RecordingRow, str, str, str, str, str]:
+_BESIDE = {
+    "host": StreamRow.host,
+    "owner": StreamRow.owner,
+    "channel_id": ChannelRow.id,
+    "channel_slug": ChannelRow.slug,
+    "channel_name": ChannelRow.name,
+}
+"""What a recording has from its stream and channel."""
+_COLUMNS = [*RecordingRow.__table__.columns.keys(), *_BESIDE]
+
+
+def _recordings() -> Select[Any]:
+    """Columns, not objects: a list has many, and nothing is done to them here."""
     return (
-        select(RecordingRow, StreamRow.host, StreamRow.owner, ChannelRow.id, ChannelRow.slug, ChannelRow.name)
+        select(*RecordingRow.__table__.columns, *_BESIDE.values())
         .join(StreamRow, RecordingRow.stream_id == StreamRow.id)
         .join(ChannelRow, StreamRow.channel_id == ChannelRow.id)
     )
@@ -253,7 +265,4 @@ def _stream(row: StreamRow) -> StoredStream:
 
 
 def _recording(row: Any) -> Recording:
-    recording, host, owner, channel_id, slug, name = row
-    return Recording(
-        **_values(recording), host=host, owner=owner, channel_id=channel_id, channel_slug=slug, channel_name=name
-    )
+    return Recording(**dict(zip(_COLUMNS, row, strict=True)))
