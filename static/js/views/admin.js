@@ -6,11 +6,11 @@ import { liveSection } from "../admin/live.js";
 import { logSection } from "../admin/log.js";
 import { machineSection } from "../admin/machine.js";
 import { roomSection } from "../admin/room.js";
-import { h, icon } from "../dom.js";
 import { store } from "../store.js";
 import { missingView } from "./missing.js";
+import { sectionsView } from "./sections.js";
 
-/** @type {{ id: string, name: string, about: string, make: () => HTMLElement }[]} */
+/** @type {[import("./sections.js").Section, ...import("./sections.js").Section[]]} */
 const SECTIONS = [
   { id: "people", name: "People", about: "Accounts, administrators, passwords", make: accountsSection },
   { id: "live", name: "Live", about: "What is on air now", make: liveSection },
@@ -20,23 +20,8 @@ const SECTIONS = [
   { id: "server", name: "Server", about: "How it is, and its settings", make: machineSection },
 ];
 
-/** @param {string} chosen */
-function contents(chosen) {
-  const rows = SECTIONS.map(({ id, name, about }) => {
-    const link = h("a", { class: id === chosen ? "on" : "", href: `/admin/${id}`, data: { testid: `admin-${id}` } }, h("b", null, name), h("span", { class: "sub" }, about));
-    if (id === chosen) link.setAttribute("aria-current", "page");
-    return h("li", null, link);
-  });
-  return h("nav", { class: "contents", "aria-label": "Sections" }, h("ul", null, rows));
-}
-
-/** @param {string} id @returns {import("../types.js").View} */
-export function adminView(id) {
-  const section = SECTIONS.find((one) => one.id === (id || "people"));
-  if (!section) return missingView();
+/** @param {string} id @returns {Promise<import("../types.js").View>} */
+export async function adminView(id) {
   if (!store.me?.administrator) return missingView("This is for administrators", "Ask whoever runs this server.");
-  const body = h("section", { class: "section", "aria-labelledby": "section-name" }, h("a", { class: "btn quiet backlink", href: "/admin" }, icon("left", 20), "Administration"), h("h2", { id: "section-name" }, section.name), section.make());
-  // A phone shows the list or a section; a wide window both.
-  const element = h("div", { class: id ? "col settings admin chosen" : "col settings admin" }, h("h1", null, "Administration"), h("div", { class: "sides" }, contents(section.id), body));
-  return { element, title: id ? section.name : "Administration" };
+  return sectionsView({ name: "Administration", path: "admin", look: "admin", list: SECTIONS }, id);
 }

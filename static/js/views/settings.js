@@ -13,11 +13,11 @@ import { profileSection } from "../account/profile.js";
 import { sessionsSection } from "../account/sessions.js";
 import { streamKeySection } from "../account/streamkey.js";
 import { store } from "../store.js";
-import { missingView } from "./missing.js";
+import { sectionsView } from "./sections.js";
 
-/** @typedef {{ id: string, name: string, about: string, make: () => HTMLElement | Promise<HTMLElement> }} Section */
+/** @typedef {import("./sections.js").Section} Section */
 
-/** @type {Section[]} */
+/** @type {[Section, ...Section[]]} */
 const SECTIONS = [
   { id: "profile", name: "Profile", about: "What people call you, your picture", make: profileSection },
   { id: "privacy", name: "Who may hear", about: "What new streams and recordings begin with", make: privacySection },
@@ -31,27 +31,11 @@ const SECTIONS = [
   { id: "data", name: "Your data", about: "Take it with you, or delete it", make: dataSection },
 ];
 
-/** @param {string} chosen */
-function contents(chosen) {
-  const rows = SECTIONS.map(({ id, name, about }) => {
-    const link = h("a", { class: id === chosen ? "on" : "", href: `/settings/${id}`, data: { testid: `settings-${id}` } }, h("b", null, name), h("span", { class: "sub" }, about));
-    if (id === chosen) link.setAttribute("aria-current", "page");
-    return h("li", null, link);
-  });
-  const out = h("button", { type: "button", class: "btn quiet", data: { testid: "settings-sign-out" }, on: { click: () => void leave() } }, icon("door", 20), "Sign out");
+function foot() {
   const admin = h("a", { class: "btn quiet", href: "/admin", hidden: !store.me?.administrator }, icon("key", 20), "Administration");
-  return h("nav", { class: "contents", "aria-label": "Sections" }, h("ul", null, rows), admin, out);
+  const out = h("button", { type: "button", class: "btn quiet", data: { testid: "settings-sign-out" }, on: { click: () => void leave() } }, icon("door", 20), "Sign out");
+  return [admin, out];
 }
 
-/**
- * @param {string} id
- * @returns {Promise<import("../types.js").View>}
- */
-export async function settingsView(id) {
-  const section = SECTIONS.find((one) => one.id === (id || "profile"));
-  if (!section) return missingView();
-  const body = h("section", { class: "section", "aria-labelledby": "section-name" }, h("a", { class: "btn quiet backlink", href: "/settings" }, icon("left", 20), "Settings"), h("h2", { id: "section-name" }, section.name), await section.make());
-  // A phone shows the list or a section; a wide window both.
-  const element = h("div", { class: id ? "col settings chosen" : "col settings" }, h("h1", null, "Settings"), h("div", { class: "sides" }, contents(section.id), body));
-  return { element, title: id ? section.name : "Settings" };
-}
+/** @param {string} id */
+export const settingsView = (id) => sectionsView({ name: "Settings", path: "settings", list: SECTIONS, foot }, id);
