@@ -13,6 +13,7 @@ from pathlib import Path
 
 from server.accounts.gate import local_actor
 from server.accounts.opening import Accounts, open_accounts
+from server.accounts.passwords import random_password
 from server.accounts.users import NewUser
 from server.app import Server, greet, prepare
 from server.client import demo as sound
@@ -31,7 +32,6 @@ FRIENDS = ("anna", "ben")
 """One talks, the other listens."""
 REMEMBERED = "demo.json"
 """Whose passwords the next demo may change: ids, in the data folder."""
-PASSWORD_BYTES = 12
 ADDRESS = "demo"
 
 
@@ -136,7 +136,7 @@ async def _cast(settings: Settings, accounts: Accounts, store: Store) -> Cast:
     path = settings.data_dir / REMEMBERED
     known = await asyncio.to_thread(_read, path)
     talker, listener = FRIENDS
-    passwords = {name: secrets.token_urlsafe(PASSWORD_BYTES) for name in FRIENDS}
+    passwords = {name: random_password() for name in FRIENDS}
     users = {name: await _player(accounts, store, name, known.get(name, ""), passwords[name]) for name in FRIENDS}
     await asyncio.to_thread(path.write_text, json.dumps({name: user.id for name, user in users.items()}))
     now = datetime.now(UTC)

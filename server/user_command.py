@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import secrets
 import sys
 from collections.abc import Awaitable, Callable
 
 from server.accounts.gate import local_actor
 from server.accounts.opening import Accounts, open_accounts
+from server.accounts.passwords import random_password
 from server.accounts.rules import sign_in_name
 from server.accounts.users import NewUser
 from server.clock import SystemClock
@@ -26,7 +26,6 @@ from server.store.store import Store
 
 ADDRESS = "terminal"
 """Where the audit log says that it came from."""
-PASSWORD_BYTES = 12
 
 Command = Callable[[Accounts, Store, argparse.Namespace], Awaitable[None]]
 
@@ -115,7 +114,7 @@ async def _named(store: Store, name: str) -> User:
 def _password(options: argparse.Namespace) -> str:
     if options.password_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    return secrets.token_urlsafe(PASSWORD_BYTES)
+    return random_password()
 
 
 def _tell(options: argparse.Namespace, password: str) -> None:

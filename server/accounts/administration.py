@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import secrets
-
 from server.accounts.audit import AuditBook
 from server.accounts.endings import Endings
 from server.accounts.gate import Actor
-from server.accounts.passwords import Passwords
+from server.accounts.passwords import random_password
 from server.accounts.users import People
 from server.clock import Clock
 from server.store.people_records import User
 from server.store.store import Store
 
-PASSWORD_BYTES = 12
-"""96 random bits: 16 characters."""
-
 
 class Administration:
     """Whoever calls has asked the gate. Everything is noted in the audit log, by the address of the administrator."""
 
-    def __init__(
-        self, store: Store, clock: Clock, people: People, passwords: Passwords, audit: AuditBook, endings: Endings
-    ) -> None:
+    def __init__(self, store: Store, clock: Clock, people: People, audit: AuditBook, endings: Endings) -> None:
         self._store = store
         self._clock = clock
         self._people = people
-        self._passwords = passwords
         self._audit = audit
         self._endings = endings
 
@@ -51,8 +43,6 @@ class Administration:
     async def reset_password(self, actor: Actor, user_id: str, address: str) -> str:
         """Give an account a new random password, which is returned, and end all that was signed in. Raises NotFound."""
         user = await self._store.users.get(user_id)
-        password = secrets.token_urlsafe(PASSWORD_BYTES)
-        await self._store.users.change(user.id, password=await self._passwords.hash(password))
-        await self._people.shut_out(user)
-        self._audit.put(actor, "reset-password", "user", user.id, address)
+        password = random_password()
+        await self._people.set_password(actor, user, password, address)
         return password

@@ -82,7 +82,7 @@ async def open_accounts(settings: Settings, store: Store, clock: Clock, password
     tokens, keys = Tokens(store, clock, signing, endings), Keys(store, clock, endings)
     audit.start()
     keeping = Keeping(settings, store, clock, sessions)
-    administration = Administration(store, clock, people, passwords, audit, endings)
+    administration = Administration(store, clock, people, audit, endings)
     links = await asyncio.to_thread(LinkMaker.load, settings.data_dir / "links.key")
     return Accounts(
         people=people,

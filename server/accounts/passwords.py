@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -26,6 +27,11 @@ CHECKS = Queue(
     holds="passwords that are being checked or hashed",
     drop="Very many sign in at once, or somebody guesses: they were answered 503 and asked to come again in 5 s.",
 )
+
+
+def random_password() -> str:
+    """A password that nobody chose: 96 random bits, 16 characters."""
+    return secrets.token_urlsafe(12)
 
 
 class Passwords:
