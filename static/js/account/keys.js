@@ -5,13 +5,14 @@ import { h } from "../dom.js";
 import { exact, relative } from "../format.js";
 import { addKey, getKeys, revokeKey, rotateKey } from "../people/api.js";
 import { field, form } from "../people/fields.js";
+import { store } from "../store.js";
 import { toast } from "../toast.js";
 import { about, asked, copyLine } from "./pieces.js";
 
 /** @typedef {import("../people/api.js").Key} Key */
 
 /** @type {Record<string, string>} */
-const SCOPES = { read: "See what you see", listen: "Listen", publish: "Go live", write: "Change what is yours" };
+const SCOPES = { read: "See what you see", listen: "Listen", publish: "Go live", write: "Change what is yours", administer: "Administer, and read the metrics" };
 const ONCE = "The key. It is shown only now: keep it where others do not see it.";
 
 /** @param {string} testid @param {string} label @param {() => Promise<unknown>} act */
@@ -34,7 +35,8 @@ function row(key, shown, again) {
 }
 
 function scopeChoice() {
-  const boxes = Object.entries(SCOPES).map(([scope, label]) => ({ scope, label, box: h("input", { type: "checkbox", checked: scope === "read", data: { testid: `scope-${scope}` } }) }));
+  const scopes = Object.entries(SCOPES).filter(([scope]) => scope !== "administer" || store.me?.administrator);
+  const boxes = scopes.map(([scope, label]) => ({ scope, label, box: h("input", { type: "checkbox", checked: scope === "read", data: { testid: `scope-${scope}` } }) }));
   const element = h("fieldset", { class: "boxes" }, h("legend", null, "What it may do"), boxes.map(({ box, label }) => h("label", null, box, h("span", null, label))));
   return { element, value: () => boxes.filter(({ box }) => box.checked).map(({ scope }) => scope) };
 }
