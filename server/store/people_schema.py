@@ -44,6 +44,8 @@ class UserRow(Base):
     stream_key_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     stream_key_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
     stream_key_hint: Mapped[str | None] = mapped_column(String(16))
+    quota_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """Room for recordings and uploads; None: as the settings say."""
 
 
 class UserWordRow(Base):

@@ -55,6 +55,8 @@ class StoredStream:
     fewest_speakers: int | None = None
     most_speakers: int | None = None
     """As its publisher has said; None where nobody knows."""
+    origin: str = "live"
+    """"live", or "upload" for a file that was recorded elsewhere."""
 
 
 class RecordingState(StrEnum):
@@ -87,6 +89,15 @@ class Recording:
     has_raw: bool = False
     deleted_at: datetime | None = None
     channel_id: str = ""
+    description: str = ""
+    trim_start: int | None = None
+    trim_end: int | None = None
+    """What is played and downloaded, in samples; all where nothing is said. Nothing is cut from the files."""
+    facts: Mapping[str, Any] | None = None
+    """What was found when it was finished, see `recordings.facts`."""
+    origin: str = "live"
+    language: str | None = None
+    """What is spoken, as far as it is known."""
 
 
 class CaptionVersion(StrEnum):
@@ -125,6 +136,11 @@ class Voice:
     seconds: float
     """How much speech they were made from."""
     consent_at: datetime
+    description: str = ""
+    active: bool = True
+    """Whether speakers are compared with it."""
+    verified: bool = False
+    """Whether its owner has listened, and says that it is who it is called."""
 
 
 class JobState(StrEnum):
@@ -158,6 +174,12 @@ class Job:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     result: Mapping[str, Any] | None = None
+    priority: int = 0
+    """Higher goes first."""
+    parameters: Mapping[str, Any] | None = None
+    """What is wanted, where `kind` and `subject` do not say it all."""
+    reached: str = ""
+    """The last step that need not be done again, by its name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     false,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -86,6 +87,8 @@ class StreamRow(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime(), index=True)
     end_reason: Mapped[str] = mapped_column(String(200))
     length: Mapped[int] = mapped_column(BigInteger)
+    origin: Mapped[str] = mapped_column(String(10), server_default="live")
+    """"live", or "upload": then it was never broadcast."""
     listeners_peak: Mapped[int]
     denoise_mode: Mapped[str] = mapped_column(String(20))
     denoise_engine: Mapped[str | None] = mapped_column(String(40))
@@ -113,6 +116,12 @@ class RecordingRow(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     has_raw: Mapped[bool] = mapped_column(Boolean)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime(), index=True)
+    description: Mapped[str] = mapped_column(Text, server_default="")
+    trim_start: Mapped[int | None] = mapped_column(BigInteger)
+    trim_end: Mapped[int | None] = mapped_column(BigInteger)
+    """What is played and downloaded of it; all where nothing is said."""
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """What was found when it was finished: loudness, gaps, where noise was removed, models."""
 
 
 class CaptionRow(Base):
@@ -175,6 +184,11 @@ class VoiceRow(Base):
     """One after the other: float32, little-endian."""
     seconds: Mapped[float]
     consent_at: Mapped[datetime] = mapped_column(UtcDateTime())
+    description: Mapped[str] = mapped_column(Text, server_default="")
+    active: Mapped[bool] = mapped_column(Boolean, server_default=true())
+    """Whether speakers are compared with it."""
+    verified: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    """Whether its owner has listened, and says that it is who it is called."""
 
 
 class JobRow(Base):
@@ -201,3 +215,8 @@ class JobRow(Base):
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    priority: Mapped[int] = mapped_column(server_default="0")
+    """Higher goes first."""
+    parameters: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    reached: Mapped[str] = mapped_column(String(40), server_default="")
+    """The last step that need not be done again, by its name."""

@@ -233,6 +233,8 @@ _BESIDE = {
     "channel_id": ChannelRow.id,
     "channel_slug": ChannelRow.slug,
     "channel_name": ChannelRow.name,
+    "origin": StreamRow.origin,
+    "language": StreamRow.language,
 }
 """What a recording has from its stream and channel."""
 _COLUMNS = [*RecordingRow.__table__.columns.keys(), *_BESIDE]

@@ -45,6 +45,7 @@ class VoiceTable:
                 if number >= MAX_VOICES:
                     raise Conflict(f"{MAX_VOICES} voices are the most: delete one first.", code="too-many-voices")
                 row = VoiceRow(id=new_id(), owner=owner, name=name, created_at=now, model="", dimensions=0, seconds=0.0)
+                row.description, row.active, row.verified = "", True, False
                 session.add(row)
             elif not replace and row.model == model and row.dimensions == fresh.shape[1]:
                 fresh = np.concatenate((_voice(row).centroids, fresh))
@@ -115,4 +116,7 @@ def _voice(row: VoiceRow) -> Voice:
         centroids=np.frombuffer(row.centroids, "<f4").reshape(-1, row.dimensions),
         seconds=row.seconds,
         consent_at=row.consent_at,
+        description=row.description,
+        active=row.active,
+        verified=row.verified,
     )

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from server.store import people_schema  # noqa: F401 - its tables belong to the metadata
+from server.store import library_schema, people_schema  # noqa: F401 - their tables belong to the metadata
 from server.store.schema import Base
 
 WHOLE = re.compile(r"^SCAN (\w+)(?! USING INDEX)")

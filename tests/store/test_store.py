@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from server.errors import Conflict, InvalidRequest, NotFound, SettingsError, Unavailable
-from server.store import people_schema  # noqa: F401 - its tables belong to the metadata
+from server.store import library_schema, people_schema  # noqa: F401 - their tables belong to the metadata
 from server.store.captions import CaptionBatch
 from server.store.database import create_engine, database_url, migrate, upgrade
 from server.store.folder import prepare_folders

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from server.store import people_schema  # noqa: F401 - its tables belong to the metadata
+from server.store import library_schema, people_schema  # noqa: F401 - their tables belong to the metadata
 from server.store.schema import Base
 
 
