@@ -1,4 +1,4 @@
-"""A whole server: settings in, everything wired, started and stopped in the right order."""
+"""A whole server: settings in, everything started and stopped in the right order."""
 
 from __future__ import annotations
 
@@ -19,28 +19,17 @@ from server.accounts.home import default_channel
 from server.accounts.opening import Accounts, open_accounts
 from server.accounts.passwords import Passwords
 from server.audio.opus import library_version
-from server.backplane import EventHub
 from server.clock import SystemClock
 from server.config import Settings
 from server.inference.caption_lane import CaptionService
 from server.inference.lane import DenoiseService
-from server.jobs.making import FinalPasses
-from server.jobs.service import JobService
 from server.log import configure_logging, get_logger, say
 from server.masking import secret_values
 from server.process import allow_many_files, keep_files_private, raise_priority
 from server.recordings.caption_journal import CaptionJournal
-from server.recordings.captions import CaptionDesk
-from server.recordings.chat import Chat
-from server.recordings.files import RecordingFolders
-from server.recordings.journal import Journal
-from server.recordings.library import Library
 from server.recordings.recover import Recovered, may_go_on, recover
 from server.recordings.tidy import keep_tidy, tidy
-from server.recordings.voices import VoiceBook
-from server.rooms.cleaning import Cleaner
 from server.rooms.host import MediaHost
-from server.rooms.messages import CaptionOutput, MediaEvent
 from server.rooms.saved import SavedStream
 from server.running import run
 from server.store.database import database_url
@@ -48,13 +37,12 @@ from server.store.folder import lock_folder, prepare_folders
 from server.store.records import Channel
 from server.store.store import Store
 from server.web import tls
-from server.web.announce import Announcer
 from server.web.binding import Door, bind
-from server.web.chat_schemas import told
 from server.web.identity import is_loopback
 from server.web.oversight import watch_over
 from server.web.server import announce_closing, make_app
 from server.web.services import Services
+from server.wiring import Parts, put_together
 
 SHUTDOWN = 5.0
 """Seconds that open requests get to finish."""
@@ -159,72 +147,31 @@ class Server:
 
     async def _wire(self, store: Store, clock: SystemClock, accounts: Accounts, channel: Channel, secure: bool) -> None:
         """Put the parts together, and put in order what an earlier run left."""
-        settings, hub = self.settings, EventHub()
-        announcer, chat = Announcer(hub), Chat(store.chat, hub, told)
-
-        async def media_happened(event: MediaEvent) -> None:
-            await announcer.media(event)
-            if event.type == "stream_ended" and event.stream is not None:
-                for over in (caption_journal.over, final_passes.over, chat.over):
-                    await over(event.stream)
-
-        def said(output: CaptionOutput) -> None:
-            announcer.captions(output)
-            caption_journal.put(output)
-
-        library = Library(store, RecordingFolders(settings.recordings_dir), announcer.recording)
-        journal = Journal(store, library, media_happened)
+        settings = self.settings
         denoise, captions = self._denoise or make_denoise(settings), self._captions or make_captions(settings)
-        caption_journal = CaptionJournal(store, library.files)
-        media = MediaHost(
-            settings, clock, denoise, journal.put, captions=captions, on_levels=announcer.levels,
-            on_captions=said, on_listener=accounts.guests.told,
-        )  # fmt: skip
-        jobs = JobService(settings, store, announcer.job)
-        final_passes = FinalPasses(jobs, store, lambda: captions.status)
-        desk = CaptionDesk(store, media, caption_journal, announcer.captions)
-        self.services = services = Services(
-            settings=settings,
-            clock=clock,
-            media=media,
-            denoise=denoise,
-            captions=captions,
-            sound_check=Cleaner(denoise),
-            hub=hub,
-            store=store,
-            journal=journal,
-            library=library,
-            caption_desk=desk,
-            voices=VoiceBook(store, media, desk),
-            jobs=jobs,
-            chat=chat,
-            accounts=accounts,
-            default_channel=channel,
-            secure=secure,
-        )
-        announcer.serve(services)
-        for close in (jobs.close, library.close, caption_journal.close, journal.close, media.close):  # the last first
+        parts = put_together(settings, store, clock, accounts, denoise, captions)
+        self.services = services = parts.services(channel, secure)
+        parts.announcer.serve(services)
+        for close in parts.closing():
             self._stack.push_async_callback(close)
-        self._stack.callback(denoise.subscribe(announcer.denoiser))
-        self._stack.callback(captions.subscribe(announcer.captioner))
-        await self._begin(services, media, caption_journal, final_passes)
+        self._stack.callback(denoise.subscribe(parts.announcer.denoiser))
+        self._stack.callback(captions.subscribe(parts.announcer.captioner))
+        await self._begin(services, parts)
 
-    async def _begin(
-        self, services: Services, media: MediaHost, caption_journal: CaptionJournal, final_passes: FinalPasses
-    ) -> None:
+    async def _begin(self, services: Services, parts: Parts) -> None:
         """Streams and jobs of an earlier run go on; when the server closes, everybody is told first."""
         await services.leaving.go_on()
         self._stack.push_async_callback(services.leaving.close)
         self._stack.push_async_callback(watch_over(services))
-        left = await self._recover(services, media, caption_journal)
+        left = await self._recover(services, parts.media, parts.caption_journal)
         self._stack.push_async_callback(services.community.close)
         await services.community.start()
         self._stack.push_async_callback(announce_closing, services)
-        self._stack.callback(media.drain)
-        await media.start()
-        await media.restore(left)
+        self._stack.callback(parts.media.drain)
+        await parts.media.start()
+        await parts.media.restore(left)
         await services.jobs.start()
-        await final_passes.recovered(self.recovered.streams)
+        await parts.final_passes.recovered(self.recovered.streams)
 
     async def _recover(
         self, services: Services, media: MediaHost, caption_journal: CaptionJournal

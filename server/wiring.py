@@ -1,0 +1,116 @@
+"""The parts of a server and who tells whom: built here, started and stopped by `server.app`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from server.accounts.opening import Accounts
+from server.backplane import EventHub
+from server.clock import Clock
+from server.config import Settings
+from server.inference.caption_lane import CaptionService
+from server.inference.lane import DenoiseService
+from server.jobs.making import FinalPasses
+from server.jobs.service import JobService
+from server.recordings.caption_journal import CaptionJournal
+from server.recordings.captions import CaptionDesk
+from server.recordings.chat import Chat
+from server.recordings.files import RecordingFolders
+from server.recordings.journal import Journal
+from server.recordings.library import Library
+from server.recordings.voices import VoiceBook
+from server.rooms.cleaning import Cleaner
+from server.rooms.host import MediaHost
+from server.rooms.messages import CaptionOutput, MediaEvent
+from server.store.records import Channel
+from server.store.store import Store
+from server.web.announce import Announcer
+from server.web.chat_schemas import told
+from server.web.services import Services
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a server is made of, before anything runs."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    hub: EventHub
+    accounts: Accounts
+    announcer: Announcer
+    denoise: DenoiseService
+    captions: CaptionService
+    library: Library
+    journal: Journal
+    caption_journal: CaptionJournal
+    media: MediaHost
+    chat: Chat
+    jobs: JobService
+    final_passes: FinalPasses
+
+    def services(self, channel: Channel, secure: bool) -> Services:
+        """What routes work with; `channel` is whose no other was named."""
+        desk = CaptionDesk(self.store, self.media, self.caption_journal, self.announcer.captions)
+        return Services(
+            settings=self.settings,
+            clock=self.clock,
+            media=self.media,
+            denoise=self.denoise,
+            captions=self.captions,
+            sound_check=Cleaner(self.denoise),
+            hub=self.hub,
+            store=self.store,
+            journal=self.journal,
+            library=self.library,
+            caption_desk=desk,
+            voices=VoiceBook(self.store, self.media, desk),
+            jobs=self.jobs,
+            chat=self.chat,
+            accounts=self.accounts,
+            default_channel=channel,
+            secure=secure,
+        )
+
+    def closing(self) -> list[Callable[[], Awaitable[None]]]:
+        """What ends the parts; the last is to be called first."""
+        return [self.jobs.close, self.library.close, self.caption_journal.close, self.journal.close, self.media.close]
+
+
+def put_together(
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    accounts: Accounts,
+    denoise: DenoiseService,
+    captions: CaptionService,
+) -> Parts:
+    """Build the parts, and say who hears what of whom."""
+    hub = EventHub()
+    announcer, chat = Announcer(hub), Chat(store.chat, hub, told)
+    library = Library(store, RecordingFolders(settings.recordings_dir), announcer.recording)
+    caption_journal = CaptionJournal(store, library.files)
+    jobs = JobService(settings, store, announcer.job)
+    final_passes = FinalPasses(jobs, store, lambda: captions.status)
+
+    async def media_happened(event: MediaEvent) -> None:
+        await announcer.media(event)
+        if event.type == "stream_ended" and event.stream is not None:
+            for over in (caption_journal.over, final_passes.over, chat.over):
+                await over(event.stream)
+
+    def said(output: CaptionOutput) -> None:
+        announcer.captions(output)
+        caption_journal.put(output)
+
+    journal = Journal(store, library, media_happened)
+    media = MediaHost(
+        settings, clock, denoise, journal.put, captions=captions, on_levels=announcer.levels,
+        on_captions=said, on_listener=accounts.guests.told,
+    )  # fmt: skip
+    return Parts(
+        settings=settings, clock=clock, store=store, hub=hub, accounts=accounts, announcer=announcer, denoise=denoise,
+        captions=captions, library=library, journal=journal, caption_journal=caption_journal, media=media, chat=chat,
+        jobs=jobs, final_passes=final_passes,
+    )  # fmt: skip
