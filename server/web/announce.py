@@ -27,7 +27,7 @@ from server.rooms.messages import (
     StreamState,
 )
 from server.store.records import Job, Recording
-from server.web import caption_views, views
+from server.web import caption_views, recording_views, views
 from server.web.services import Services
 
 log = get_logger(__name__)
@@ -141,7 +141,7 @@ class Announcer:
         """Tell of a change in the library."""
         about = about_recording(recording)
         if self._services.access.knows(about):
-            self._hub.publish("recordings", kind, views.for_all(views.recording(recording)), about)
+            self._hub.publish("recordings", kind, views.for_all(recording_views.recording(recording)), about)
             return
         task = asyncio.create_task(self._look_up(kind, recording), name="recording told")
         self._telling.add(task)
@@ -153,7 +153,7 @@ class Announcer:
             await self._services.access.rules(about.things)
         except Unavailable as error:
             log.warning("a recording is told to its owner only", recording=recording.id, error=error.message)
-        self._hub.publish("recordings", kind, views.for_all(views.recording(recording)), about)
+        self._hub.publish("recordings", kind, views.for_all(recording_views.recording(recording)), about)
 
     def _machine(self) -> dict[str, Any]:
         return {
@@ -179,7 +179,7 @@ class Announcer:
     async def _recordings(self, _topic: str, viewer: Viewer) -> dict[str, Any]:
         sight = await self._services.access.sight(viewer.actor)
         page = await self._services.store.recordings(limit=SNAPSHOT_RECORDINGS, sight=sight)
-        items = [views.recording(item, self._services.stream(item.stream_id)) for item in page.items]
+        items = [recording_views.recording(item, self._services.stream(item.stream_id)) for item in page.items]
         return {"items": [views.for_all(item) for item in items]}
 
     async def _system(self, _topic: str, _viewer: Viewer) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from server.errors import ClearcastError, NotFound
 from server.log import get_logger
 from server.queues import Policy, Queue
 from server.rooms.messages import StreamInfo
-from server.web import hearing, views
+from server.web import hearing, recording_views, views
 from server.web.services import Follower, Services
 
 FILTERED = ("streams", "recordings")
@@ -195,7 +195,7 @@ class Oversight:
         except NotFound:
             return
         about = about_recording(recording)
-        shown = views.for_all(views.recording(recording, self._services.stream(recording.stream_id)))
+        shown = views.for_all(recording_views.recording(recording, self._services.stream(recording.stream_id)))
         async for follower in _slowly(self._following("recordings")):
             before, now = follower.viewer.saw(about, change.before), follower.viewer.sees(about)
             if now and not before:

@@ -168,39 +168,6 @@ class ChannelOut(BaseModel):
     stream: StreamOut | None
 
 
-class RecordingChannel(BaseModel):
-    slug: str
-    name: str
-
-
-class RecordingOut(BaseModel):
-    """What was kept of a stream."""
-
-    id: str
-    stream_id: str
-    title: str
-    host: str
-    channel: RecordingChannel
-    created_at: Moment
-    duration_s: float
-    size_bytes: int
-    state: str = Field(description="recording, finishing, ready, recovered or failed.")
-    detail: str = Field(description="Why it failed or stopped by itself; else empty.")
-    audio_url: str
-    raw_url: str | None
-    download_url: str
-    peaks_url: str
-    owner: Owner
-    access: OwnAccess = None
-
-
-class PeaksOut(BaseModel):
-    """The loudest sample, 0 to 1, of each step."""
-
-    step_s: float
-    peaks: list[float]
-
-
 class ChannelList(BaseModel):
     items: list[ChannelOut]
     total: int
@@ -209,12 +176,6 @@ class ChannelList(BaseModel):
 
 class StreamList(BaseModel):
     items: list[StreamOut]
-    total: int
-    next: str | None
-
-
-class RecordingList(BaseModel):
-    items: list[RecordingOut]
     total: int
     next: str | None
 
@@ -230,11 +191,6 @@ class OwnedQuery(PageQuery):
 
 class StreamQuery(OwnedQuery):
     state: Literal["live"] | None = Field(None, description="`live` for streams that are live or reconnecting.")
-
-
-class AudioQuery(Request):
-    version: Literal["clean", "raw"] = Field("clean", description="`raw` is the sound before the denoiser, if kept.")
-    download: bool = Field(False, description="Send a file name along, so that browsers save it.")
 
 
 class NewChannel(Request):
@@ -260,12 +216,6 @@ class StreamPatch(Request):
     off_record: bool | None = Field(None, description="Whether audio goes out and nothing is written or kept.")
 
     _title = field_validator("title")(lambda value: value if value is None else printable(value))
-
-
-class RecordingPatch(Request):
-    title: Text
-
-    _title = field_validator("title")(printable)
 
 
 class PublishQuery(BaseModel):

@@ -12,7 +12,7 @@ from server.inference.caption_lane import CaptionerStatus
 from server.inference.lane import DenoiserStatus
 from server.rooms.messages import StreamInfo, StreamState
 from server.store.people_records import Access
-from server.store.records import Channel, Recording, RecordingState, StoredStream
+from server.store.records import Channel, StoredStream
 from server.web import schemas
 from server.web.services import Services
 
@@ -56,7 +56,7 @@ def live_stream(stream: StreamInfo, channel: Channel, actor: Actor, access: Acce
         ),
         sources=stream.sources,
         owner=schemas.Owner(id=stream.principal, display_name=stream.host_name),
-        access=_own(access, stream.principal, actor),
+        access=own(access, stream.principal, actor),
         you_own=stream.principal == actor.id,
     )
 
@@ -83,7 +83,7 @@ def past_stream(
         captions=schemas.StreamCaptions(state="off", detail="", language=stream.language, off_record=False),
         sources=["main"],
         owner=schemas.Owner(id=stream.owner, display_name=stream.host),
-        access=_own(access, stream.owner, actor),
+        access=own(access, stream.owner, actor),
         you_own=stream.owner == actor.id,
     )
 
@@ -98,7 +98,8 @@ def for_all(shown: BaseModel) -> dict[str, Any]:
     return shown.model_dump(mode="json", exclude={"you_own", "access"})
 
 
-def _own(access: Access | None, owner: str, actor: Actor) -> Access | None:
+def own(access: Access | None, owner: str, actor: Actor) -> Access | None:
+    """Who may hear it, where its owner asks."""
     return access if owner == actor.id else None
 
 
@@ -115,34 +116,8 @@ def channel(
         whep_url=f"/whep/{item.slug}",
         listen_path=f"/listen/{item.slug}",
         owner=schemas.Owner(id=item.owner, display_name=item.host),
-        access=_own(access, item.owner, actor),
+        access=own(access, item.owner, actor),
         stream=stream,
-    )
-
-
-def recording(
-    item: Recording, live: StreamInfo | None = None, actor: Actor = NOBODY, access: Access | None = None
-) -> schemas.RecordingOut:
-    """A recording; `live` is its stream while that goes on, for the length so far."""
-    base = f"/api/v1/recordings/{item.id}"
-    length = live.position if live is not None and item.state == RecordingState.RECORDING else item.length
-    return schemas.RecordingOut(
-        id=item.id,
-        stream_id=item.stream_id,
-        title=item.title,
-        host=item.host,
-        channel=schemas.RecordingChannel(slug=item.channel_slug, name=item.channel_name),
-        created_at=item.created_at,
-        duration_s=seconds(length),
-        size_bytes=item.size_bytes,
-        state=item.state,
-        detail=item.detail,
-        audio_url=f"{base}/audio",
-        raw_url=f"{base}/audio?version=raw" if item.has_raw else None,
-        download_url=f"{base}/audio?download=1",
-        peaks_url=f"{base}/peaks",
-        owner=schemas.Owner(id=item.owner, display_name=item.host),
-        access=_own(access, item.owner, actor),
     )
 
 

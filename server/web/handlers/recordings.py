@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +13,10 @@ from server.errors import NotFound
 from server.rates import Rate
 from server.recordings.naming import content_disposition, download_name
 from server.store.records import Recording
-from server.web import schemas, views
+from server.web import recording_views
+from server.web.recording_schemas import AudioQuery, PeaksOut, RecordingList, RecordingOut, RecordingPatch
 from server.web.routing import Call, RouteTable
+from server.web.schemas import OwnedQuery
 
 table = RouteTable("recordings")
 
@@ -37,34 +38,21 @@ async def load_binned(call: Call) -> Resource:
     return found if recording.deleted_at is None else replace(found, access=None)
 
 
-async def _show(call: Call, recording: Recording) -> schemas.RecordingOut:
-    return (await _show_all(call, [recording]))[0]
-
-
-async def _show_all(call: Call, recordings: Sequence[Recording]) -> list[schemas.RecordingOut]:
-    """As the actor sees them, in a constant number of queries."""
-    mine = {("recording", item.id) for item in recordings if item.owner == call.actor.id}
-    rules = await call.services.access.rules(mine)
-    shown = []
-    for item in recordings:
-        rule, live = rules.get(("recording", item.id)), call.services.stream(item.stream_id)
-        shown.append(views.recording(item, live, call.actor, rule.access if rule is not None else None))
-    return shown
-
-
 @table.route(
     "GET",
     "/api/v1/recordings",
     Action.LIST_RECORDINGS,
     "Recordings that one may see, newest first",
-    query=schemas.OwnedQuery,
-    answer=schemas.RecordingList,
+    query=OwnedQuery,
+    answer=RecordingList,
 )
-async def list_recordings(call: Call) -> schemas.RecordingList:
-    query = call.query(schemas.OwnedQuery)
+async def list_recordings(call: Call) -> RecordingList:
+    query = call.query(OwnedQuery)
     sight = await call.services.access.sight(call.actor)
     page = await call.services.store.recordings(limit=query.limit, cursor=query.cursor, sight=sight, owner=query.owner)
-    return schemas.RecordingList(items=await _show_all(call, page.items), total=page.total, next=page.next)
+    return RecordingList(
+        items=await recording_views.show_all(call.services, call.actor, page.items), total=page.total, next=page.next
+    )
 
 
 @table.route(
@@ -73,10 +61,10 @@ async def list_recordings(call: Call) -> schemas.RecordingList:
     Action.READ_RECORDING,
     "One recording",
     resource=load,
-    answer=schemas.RecordingOut,
+    answer=RecordingOut,
 )
-async def read_recording(call: Call) -> schemas.RecordingOut:
-    return await _show(call, call.subject)
+async def read_recording(call: Call) -> RecordingOut:
+    return await recording_views.show(call.services, call.actor, call.subject)
 
 
 @table.route(
@@ -85,12 +73,14 @@ async def read_recording(call: Call) -> schemas.RecordingOut:
     Action.CHANGE_RECORDING,
     "Rename a recording",
     resource=load,
-    body=schemas.RecordingPatch,
-    answer=schemas.RecordingOut,
+    body=RecordingPatch,
+    answer=RecordingOut,
 )
-async def rename_recording(call: Call) -> schemas.RecordingOut:
-    title = call.body(schemas.RecordingPatch).title
-    return await _show(call, await call.services.library.rename(call.subject, title))
+async def rename_recording(call: Call) -> RecordingOut:
+    title = call.body(RecordingPatch).title
+    return await recording_views.show(
+        call.services, call.actor, await call.services.library.rename(call.subject, title)
+    )
 
 
 @table.route(
@@ -112,10 +102,10 @@ async def delete_recording(call: Call) -> None:
     Action.DELETE_RECORDING,
     "Take a recording out of the bin",
     resource=load_binned,
-    answer=schemas.RecordingOut,
+    answer=RecordingOut,
 )
-async def restore_recording(call: Call) -> schemas.RecordingOut:
-    return await _show(call, await call.services.library.restore(call.subject))
+async def restore_recording(call: Call) -> RecordingOut:
+    return await recording_views.show(call.services, call.actor, await call.services.library.restore(call.subject))
 
 
 @table.route(
@@ -124,14 +114,14 @@ async def restore_recording(call: Call) -> schemas.RecordingOut:
     Action.READ_RECORDING,
     "The audio, whole or in ranges (RFC 9110)",
     resource=load,
-    query=schemas.AudioQuery,
+    query=AudioQuery,
     produces="audio/ogg",
     errors=(416,),
     rate=Rate.MEDIA,
 )
 async def read_audio(call: Call) -> web.StreamResponse:
     recording: Recording = call.subject
-    query = call.query(schemas.AudioQuery)
+    query = call.query(AudioQuery)
     path = call.services.library.files.audio(recording.id, query.version)
     if not await asyncio.to_thread(path.is_file):
         raise NotFound("The recording has no such audio.", code="no-audio")
@@ -162,10 +152,10 @@ async def _check_range(request: web.Request, path: Path) -> None:
     Action.READ_RECORDING,
     "What the waveform is drawn from",
     resource=load,
-    answer=schemas.PeaksOut,
+    answer=PeaksOut,
     errors=(409,),
     rate=Rate.MEDIA,
 )
-async def read_peaks(call: Call) -> schemas.PeaksOut:
+async def read_peaks(call: Call) -> PeaksOut:
     drawn = await call.services.library.peaks(call.subject)
-    return schemas.PeaksOut(step_s=drawn.step_s, peaks=drawn.peaks)
+    return PeaksOut(step_s=drawn.step_s, peaks=drawn.peaks)
