@@ -63,7 +63,7 @@ def markdown(routes: list[Route]) -> str:
         "",
         "<!-- Made by `python -m server.web.docs`; a test fails when it is out of date. -->",
         "",
-        "The same as OpenAPI: `/api/v1/openapi.json`. Errors are `application/problem+json` (RFC 9457) with a stable",
+        "The same as OpenAPI: `/api/v1/openapi.json`; to read and try: `/api/docs`. Errors are `application/problem+json` (RFC 9457) with a stable",
         "`code`. Lists answer `items`, `total` and `next`; `next` is the `cursor` of the page after it. Times are",
         "ISO 8601 in UTC.",
         "",

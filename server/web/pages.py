@@ -64,6 +64,11 @@ async def service_worker(call: Call) -> web.StreamResponse:
     return _file(static_dir() / "sw.js")
 
 
+def static_file(name: str) -> web.FileResponse:
+    """A document of the page's folder, by a name of our own."""
+    return _file(static_dir() / name)
+
+
 def not_found() -> web.FileResponse:
     """The page too, with the status of what is not there; the page says so in words."""
     return _file(static_dir() / "index.html", status=404)

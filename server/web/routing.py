@@ -121,7 +121,8 @@ class Route:
         return self.produces or ("application/json" if self.answer is not None else None)
 
 
-ROUTES = web.AppKey("routes", list[Route])
+DESCRIBE: web.AppKey[Callable[[], bytes]] = web.AppKey("describe")
+"""Makes the OpenAPI document of all routes; blocks the first time."""
 
 
 @dataclass

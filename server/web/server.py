@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import json
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -15,6 +17,7 @@ from server.web.handlers import (
     access,
     account,
     administration,
+    api_docs,
     audience,
     auth,
     caption_events,
@@ -35,8 +38,8 @@ from server.web.handlers import (
     tokens,
     voices,
 )
-from server.web.routing import ROUTES as ROUTES_KEY
-from server.web.routing import Route, dispatch
+from server.web.openapi import document
+from server.web.routing import DESCRIBE, Route, dispatch
 from server.web.services import SERVICES, Services
 
 TABLES = (
@@ -63,6 +66,7 @@ TABLES = (
     notifications.table,
     events.table,
     health.table,
+    api_docs.table,
     pages.table,
 )
 ROUTES: list[Route] = [route for part in TABLES for route in part.routes]
@@ -85,7 +89,8 @@ def make_app(services: Services) -> web.Application:
         client_max_size=services.settings.max_body_kb * 1024,
     )
     app[SERVICES] = services
-    app[ROUTES_KEY] = ROUTES
+    describe: Callable[[], bytes] = functools.cache(lambda: json.dumps(document(ROUTES)).encode())
+    app[DESCRIBE] = describe
     app.on_response_prepare.append(middleware.add_headers)
     app.on_shutdown.append(_say_goodbye)
     for route in ROUTES:

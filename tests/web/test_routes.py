@@ -351,3 +351,16 @@ async def test_titles_of_ten_kilobytes_are_refused(start: Callable[..., Any]) ->
         headers = {"Content-Type": "application/sdp"}
         async with http.post("/whip/studio", params={"title": title}, headers=headers, data="v=0") as response:
             assert "title" in (await problem(response, 400))["detail"]
+
+
+async def test_the_api_is_shown_by_swagger_ui_from_this_server_alone(http: aiohttp.ClientSession) -> None:
+    async with http.get("/api/docs") as response:
+        text = await response.text()
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', text)
+    assert len(addresses) >= 5
+    for address in addresses:
+        async with http.get(address) as response:  # another server would not be reached
+            assert response.status == 200, address
+            assert not address.endswith(".js") or response.content_type.endswith("/javascript")
+    async with http.get("/api/docs/swagger-editor-bundle.js") as response:
+        assert response.status == 404
