@@ -27,6 +27,7 @@ from server.store.people_records import Sight
 from server.store.records import Channel, Page, Recording, RecordingState, StoredStream
 from server.store.schema import ChannelRow, JobRow, RecordingRow, StreamRow
 from server.store.sessions import SessionTable
+from server.store.talk import TalkTable
 from server.store.users import UserTable
 from server.store.voices import VoiceTable
 
@@ -37,6 +38,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self._database = Database(url)
         self.captions = CaptionTable(self._database)
+        self.talk = TalkTable(self._database)
         self.voices = VoiceTable(self._database)
         self.jobs = JobTable(self._database)
         self.access = AccessTable(self._database)
