@@ -91,7 +91,7 @@ def put_together(
     announcer, chat = Announcer(hub), Chat(store.chat, hub, told)
     library = Library(store, RecordingFolders(settings.recordings_dir), announcer.recording)
     caption_journal = CaptionJournal(store, library.files)
-    jobs = JobService(settings, store, announcer.job)
+    jobs = JobService(settings, store, announcer.job, announcer.queue)
     final_passes = FinalPasses(jobs, store, lambda: captions.status)
 
     async def media_happened(event: MediaEvent) -> None:

@@ -11,7 +11,7 @@ from server.inference.captioning.file_lane import open_file_lane
 from server.inference.captioning.service import SOCKET
 from server.inference.diarization.thresholds import thresholds_of
 from server.jobs import final_pass
-from server.jobs.runner import Kind
+from server.jobs.runner import Kind, Patience
 from server.jobs.worker import work as do_jobs
 from server.log import configure_logging
 from server.masking import secret_values
@@ -40,6 +40,7 @@ def _kinds(settings: Settings, store: Store) -> Mapping[str, Kind]:
         map_speakers,
         ears,
         _voice_limits,
+        Patience(settings.jobs_timeout_s, settings.jobs_timeout_factor),
     )
     return {final_pass.KIND: hear.kind()}
 

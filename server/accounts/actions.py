@@ -72,6 +72,7 @@ class Action(StrEnum):
     LIST_JOBS = "list-jobs"
     READ_JOB = "read-job"
     CANCEL_JOB = "cancel-job"
+    RETRY_JOB = "retry-job"
     READ_CHAT = "read-chat"
     WRITE_CHAT = "write-chat"
     MODERATE_CHAT = "moderate-chat"
@@ -121,6 +122,7 @@ RULES: dict[Action, Rule] = {
     Action.LIST_JOBS: Rule.MEMBER,
     Action.READ_JOB: Rule.OWNER,
     Action.CANCEL_JOB: Rule.OWNER_OR_ADMINISTRATOR,
+    Action.RETRY_JOB: Rule.OWNER,
     Action.READ_CHAT: Rule.VIEWER,
     Action.WRITE_CHAT: Rule.GUEST,
     Action.MODERATE_CHAT: Rule.OWNER,
@@ -142,8 +144,8 @@ _SCOPED: dict[Scope, tuple[Action, ...]] = {
     Scope.WRITE: (
         *(Action.CREATE_CHANNEL, Action.CHANGE_CHANNEL, Action.CHANGE_STREAM, Action.CHANGE_ACCESS),
         *(Action.REMOVE_LISTENER, Action.CHANGE_RECORDING, Action.DELETE_RECORDING, Action.CHANGE_CAPTIONS),
-        *(Action.SAVE_VOICE, Action.CHANGE_VOICE, Action.CANCEL_JOB, Action.WRITE_CHAT, Action.MODERATE_CHAT),
-        *(Action.CHANGE_PROFILE, Action.CHANGE_FRIENDS, Action.CHANGE_GROUPS),
+        *(Action.SAVE_VOICE, Action.CHANGE_VOICE, Action.CANCEL_JOB, Action.RETRY_JOB, Action.WRITE_CHAT),
+        *(Action.MODERATE_CHAT, Action.CHANGE_PROFILE, Action.CHANGE_FRIENDS, Action.CHANGE_GROUPS),
     ),
     Scope.ACCOUNT: (Action.CHANGE_ACCOUNT, Action.INVITE),
     Scope.ADMINISTER: (Action.ADMINISTER, Action.READ_METRICS),

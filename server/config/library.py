@@ -17,3 +17,19 @@ class LibrarySettings(ModelSettings):
         ge=0,
         description="No recording begins with less free disk space than this, MB; below half of it none goes on.",
     )
+    jobs_workers: int = Field(
+        1, ge=1, le=16, description="Jobs done at once: finished streams, uploads. Models are shared, whatever it is."
+    )
+    jobs_queue: int = Field(
+        100,
+        ge=1,
+        le=10_000,
+        description="Most jobs that people have asked for and that are not over; more are refused with 503.",
+    )
+    jobs_attempts: int = Field(5, ge=1, le=20, description="How often a job is begun before it has failed.")
+    jobs_timeout_s: int = Field(
+        600, ge=1, description="What every job may take before it is ended and tried again, seconds."
+    )
+    jobs_timeout_factor: float = Field(
+        8.0, ge=0.0, le=1000.0, description="What it may take beyond that, in lengths of the audio that it is about."
+    )

@@ -10,12 +10,11 @@ from typing import Any
 from server.audio.frame import Samples
 from server.audio.ogg import OggError
 from server.audio.peaks import decode_file
-from server.clock import SAMPLE_RATE
 from server.errors import Conflict, NotFound
 from server.inference.caption_lane import CaptionOptions, Ear, Urgency
 from server.jobs.hearing import Heard, OpenFile, hear
 from server.jobs.known_voices import named_by_voice
-from server.jobs.runner import Kind, Progress
+from server.jobs.runner import Kind, Patience, Progress
 from server.recordings.files import RecordingFolders
 from server.speech.changes import compare
 from server.speech.final import Account, final_account, final_labels, live_turns, with_corrections
@@ -28,15 +27,14 @@ KIND = "final-pass"
 
 HEARD_SHARE = 0.95
 """Of the job's progress: the rest is working out who spoke, joining and writing."""
-LEAST_S = 600.0
-SLOWNESS = 8.0
-"""A recording may take so many times its length, and at least ten minutes: live streams come first."""
 WRITE_ATTEMPTS = 5
 """How often a result is joined anew because a person changes captions in that very moment."""
 
 FINISHING_S = 60.0
 LOOK_S = 0.5
 """How long, and how often, it is looked whether the recording is finished."""
+
+PATIENCE = Patience()
 
 MapSpeakers = Callable[[Sequence[SpeakerTurn], Sequence[SpeakerTurn]], Mapping[str, str]]
 
@@ -55,6 +53,7 @@ class FinalPass:
     versions: Mapping[Ear, str]
     voice_limits: Callable[[str], VoiceLimits]
     """By the id of an embedding model."""
+    patience: Patience = PATIENCE
 
     def kind(self) -> Kind:
         return Kind(self.work, self.limit_s)
@@ -62,7 +61,7 @@ class FinalPass:
     async def limit_s(self, job: Job) -> float:
         """How long it may take."""
         recording = await self.store.recording(job.subject)
-        return LEAST_S + SLOWNESS * recording.length / SAMPLE_RATE
+        return self.patience.for_samples(recording.length)
 
     async def work(self, job: Job, progress: Progress) -> dict[str, Any]:
         """Hear the recording of a stream, join, write; returns what has changed.

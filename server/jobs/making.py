@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from server.clock import SAMPLE_RATE
 from server.errors import ClearcastError
 from server.inference.caption_lane import CaptionerStatus
 from server.jobs.final_pass import KIND
-from server.jobs.service import JobService
+from server.jobs.line import AUDIO
+from server.jobs.service import LIVE, JobService
 from server.log import get_logger
 from server.rooms.messages import StreamInfo
 from server.store.records import CaptionVersion
@@ -52,6 +54,7 @@ class FinalPasses:
             return
         try:
             recording = await self._store.recording(stream_id)
-            await self._jobs.add(KIND, stream_id, recording.owner)
+            length = {AUDIO: recording.length / SAMPLE_RATE}
+            await self._jobs.add(KIND, stream_id, recording.owner, priority=LIVE, parameters=length)
         except ClearcastError as error:
             log.error("the final pass could not be made", stream=stream_id, error=error.message)

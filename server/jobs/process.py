@@ -20,7 +20,10 @@ HEALTHY_S = 60.0
 STOP_S = 3.0
 """How long it may take to end in good order."""
 
-TOLD = ("data_dir", "database_url", "models_dir", "log_level", "log_format", "captions_ear", "diarization_ear")
+TOLD = (
+    *("data_dir", "database_url", "models_dir", "log_level", "log_format", "captions_ear", "diarization_ear"),
+    *("jobs_workers", "jobs_attempts", "jobs_timeout_s", "jobs_timeout_factor"),
+)
 """Settings that it needs; the server's may come from its command line."""
 
 log = get_logger(__name__)

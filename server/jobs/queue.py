@@ -49,24 +49,24 @@ class JobQueue:
         self._work: Callable[[str], None] = _nothing
         self._task = huey.task(name="job")(self._do)
 
-    def put(self, job_id: str, delay_s: float = 0.0) -> None:
-        """Have a job done, after `delay_s` seconds at the earliest."""
+    def put(self, job_id: str, delay_s: float = 0.0, priority: int = 0) -> None:
+        """Have a job done, after `delay_s` seconds at the earliest; of those that wait the highest priority first."""
         with _told():
             if delay_s > 0:
-                self._task.schedule((job_id,), delay=delay_s)
+                self._task.schedule((job_id,), delay=delay_s, priority=priority)
             else:
-                self._task(job_id)
+                self._task(job_id, priority=priority)
 
     def known(self) -> set[str]:
         """Ids of the jobs that wait, now or for their time."""
         with _told():
             return {task.args[0] for task in [*self._huey.pending(), *self._huey.scheduled()]}
 
-    def consume(self, work: Callable[[str], None]) -> None:
-        """Do jobs one after the other, in a thread, until SIGTERM or SIGINT comes to the process."""
+    def consume(self, work: Callable[[str], None], workers: int = 1) -> None:
+        """Do jobs, each in one of `workers` threads, until SIGTERM or SIGINT comes to the process."""
         self._work = work
         logging.getLogger("huey").setLevel(logging.WARNING)
-        self._huey.create_consumer(workers=1, periodic=False, max_delay=POLL_S, check_worker_health=False).run()
+        self._huey.create_consumer(workers=workers, periodic=False, max_delay=POLL_S, check_worker_health=False).run()
 
     def close(self) -> None:
         self._huey.storage.close()

@@ -1,4 +1,4 @@
-"""`clearcast worker`: the process that does the jobs, one at a time, when nothing else needs the processor."""
+"""`clearcast worker`: the process that does the jobs, when nothing else needs the processor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from server.config import Settings
@@ -22,6 +23,12 @@ from server.store.store import Store
 
 LOCK = "jobs.lock"
 """In the data folder: one process takes jobs from the queue in it."""
+
+GRACE_S = 60.0
+"""How long after its time a job may need to stop."""
+LOOK_S = 1.0
+STUCK = 70
+"""Exit status of a process that ended because of a job that did not."""
 
 MakeKinds = Callable[[Store], Mapping[str, Kind]]
 """What can be done, by name."""
@@ -40,37 +47,100 @@ def work(settings: Settings, make_kinds: MakeKinds, *, supervised: bool = False)
         queue = open_queue(settings)
         if supervised:
             threading.Thread(target=_end_with_input, name="server-gone", daemon=True).start()
-        asyncio.run(_look_through(settings, queue))
-        queue.consume(lambda job_id: _do(settings, queue, make_kinds, job_id))
+        asyncio.run(_look_through(settings, queue, make_kinds))
+        stuck = StuckJobs(lambda ids: _end_with(settings, ids))
+        stuck.start()
+        queue.consume(lambda job_id: _do(settings, queue, make_kinds, stuck, job_id), settings.jobs_workers)
         asyncio.run(_leave(settings))
     finally:
         os.close(lock)
     return 0
 
 
-def _do(settings: Settings, queue: JobQueue, make_kinds: MakeKinds, job_id: str) -> None:
+class StuckJobs:
+    """Looks after jobs that do not even stop when their time is over: a thread cannot be ended, its process can.
+
+    `end` is called in a thread of ours with the ids of those that are stuck.
+    """
+
+    def __init__(
+        self, end: Callable[[list[str]], None], grace_s: float = GRACE_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._end = end
+        self._grace = grace_s
+        self._clock = clock
+        self._ends: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        threading.Thread(target=self._watch, name="stuck-jobs", daemon=True).start()
+
+    def begins(self, job_id: str, limit_s: float) -> None:
+        with self._lock:
+            self._ends[job_id] = self._clock() + limit_s + self._grace
+
+    def over(self, job_id: str) -> None:
+        with self._lock:
+            self._ends.pop(job_id, None)
+
+    def look(self) -> None:
+        """End what is stuck."""
+        with self._lock:
+            now = self._clock()
+            stuck = [job_id for job_id, end in self._ends.items() if end < now]
+        if stuck:
+            self._end(stuck)
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(LOOK_S)
+            self.look()
+
+
+def _end_with(settings: Settings, stuck: list[str]) -> None:
+    """The others are done again and have not been tried for that; the server starts the process anew."""
+    log.error("jobs do not stop: their process ends", jobs=stuck)
+    try:
+        asyncio.run(_leave(settings, stuck))
+    finally:
+        os._exit(STUCK)
+
+
+def _do(settings: Settings, queue: JobQueue, make_kinds: MakeKinds, stuck: StuckJobs, job_id: str) -> None:
     """One job, in the queue's thread, on an event loop of its own."""
-    delay = asyncio.run(_run(settings, make_kinds, job_id))
-    if delay is not None:
-        queue.put(job_id, delay)
+    try:
+        again = asyncio.run(_run(settings, make_kinds, stuck, job_id))
+    finally:
+        stuck.over(job_id)
+    if again is not None:
+        queue.put(job_id, *again)
 
 
-async def _run(settings: Settings, make_kinds: MakeKinds, job_id: str) -> float | None:
+async def _run(settings: Settings, make_kinds: MakeKinds, stuck: StuckJobs, job_id: str) -> tuple[float, int] | None:
+    """After how many seconds it is to be done again, and how urgently; None where it is not."""
     async with _store(settings) as store:
-        return await run_job(store, make_kinds(store), job_id)
+        delay = await run_job(
+            store,
+            make_kinds(store),
+            job_id,
+            attempts=settings.jobs_attempts,
+            watch=lambda limit: stuck.begins(job_id, limit),
+        )
+        return None if delay is None else (delay, (await store.jobs.get(job_id)).priority)
 
 
-async def _look_through(settings: Settings, queue: JobQueue) -> None:
+async def _look_through(settings: Settings, queue: JobQueue, make_kinds: MakeKinds) -> None:
     async with _store(settings) as store:
         await store.open()
-        for job_id in await left_over(store, await asyncio.to_thread(queue.known)):
-            log.info("job is put in again", job=job_id)
-            await asyncio.to_thread(queue.put, job_id)
+        known = await asyncio.to_thread(queue.known)
+        for job in await left_over(store, known, settings.jobs_attempts, make_kinds(store)):
+            log.info("job is put in again", job=job.id)
+            await asyncio.to_thread(queue.put, job.id, 0.0, job.priority)
 
 
-async def _leave(settings: Settings) -> None:
+async def _leave(settings: Settings, but: Collection[str] = ()) -> None:
     async with _store(settings) as store:
-        await put_back(store)
+        await put_back(store, but)
 
 
 @asynccontextmanager

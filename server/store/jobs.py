@@ -54,15 +54,40 @@ class JobTable:
             await session.execute(update(JobRow).where(JobRow.id == job_id, JobRow.state.in_(OPEN)).values(**values))
         return await self.get(job_id)
 
+    async def reopen(self, job_id: str, now: datetime) -> Job | None:
+        """Have a job that failed or was cancelled done once more, from the step that it had reached, as if made now.
+
+        None where it is not over, or done. Raises NotFound.
+        """
+        anew: dict[str, Any] = {"state": JobState.QUEUED.value, "progress": 0.0, "attempts": 0, "error": ""}
+        lost = (JobState.FAILED.value, JobState.CANCELLED.value)
+        reopened = update(JobRow).where(JobRow.id == job_id, JobRow.state.in_(lost))
+        async with self._database.write() as session:
+            changed = await session.scalar(
+                reopened.values(**anew, created_at=now, step="", started_at=None, ended_at=None).returning(JobRow.id)
+            )
+        job = await self.get(job_id)
+        return job if changed is not None else None
+
+    async def lately_done(self, limit: int) -> list[Job]:
+        """The newest that came to a good end, newest first."""
+        query = select(JobRow).where(JobRow.state == JobState.DONE.value).order_by(JobRow.created_at.desc())
+        async with self._database.read() as session:
+            return [_job(row) for row in await session.scalars(query.limit(limit))]
+
     async def page(
-        self, owner: str | None, *, subject: str | None = None, limit: int = MAX_PAGE, cursor: str | None = None
+        self,
+        owner: str | None,
+        *,
+        subject: str | None = None,
+        state: str | None = None,
+        kind: str | None = None,
+        limit: int = MAX_PAGE,
+        cursor: str | None = None,
     ) -> Page[Job]:
         """Newest first, of everybody where no owner is named; of one stream where `subject` names it."""
-        query = select(JobRow)
-        if owner is not None:
-            query = query.where(JobRow.owner == owner)
-        if subject is not None:
-            query = query.where(JobRow.subject == subject)
+        wanted = {JobRow.owner: owner, JobRow.subject: subject, JobRow.state: state, JobRow.kind: kind}
+        query = select(JobRow).where(*(column == value for column, value in wanted.items() if value is not None))
         async with self._database.read() as session:
             total = await count(session, query.with_only_columns(JobRow.id))
             if cursor is not None:

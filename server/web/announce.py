@@ -13,6 +13,7 @@ from server.backplane import EventHub
 from server.errors import Unavailable
 from server.inference.caption_lane import CaptionerStatus
 from server.inference.lane import DenoiserStatus
+from server.jobs.line import Line
 from server.log import get_logger
 from server.rooms.messages import (
     CaptionOutput,
@@ -130,7 +131,14 @@ class Announcer:
     def job(self, kind: str, job: Job) -> None:
         """Tell how far a job is: `job_progress`, or `job_completed` for whatever has become of it."""
         about = About("job", job.id, job.owner)
-        self._hub.publish("jobs", kind, caption_views.job(job).model_dump(mode="json"), about)
+        place = self._services.jobs.line.places.get(job.id)
+        self._hub.publish("jobs", kind, caption_views.job(job, place).model_dump(mode="json"), about)
+
+    def queue(self, line: Line, owners: set[str]) -> None:
+        """Tell everybody who has a job in the queue how far it is."""
+        for owner in owners:
+            about = About("job", "", owner)
+            self._hub.publish("jobs", "queue_update", caption_views.line(line, owner).model_dump(mode="json"), about)
 
     def denoiser(self, status: DenoiserStatus) -> None:
         """Tell how the denoiser of this machine is, at every change."""
@@ -193,4 +201,9 @@ class Announcer:
 
     async def _jobs(self, _topic: str, viewer: Viewer) -> dict[str, Any]:
         page = await self._services.store.jobs.page(viewer.actor.id, limit=SNAPSHOT_JOBS)
-        return {"items": [caption_views.job(item).model_dump(mode="json") for item in page.items]}
+        line = self._services.jobs.line
+        items = [caption_views.job(item, line.places.get(item.id)) for item in page.items]
+        return {
+            "items": [item.model_dump(mode="json") for item in items],
+            "queue": caption_views.line(line, viewer.actor.id).model_dump(mode="json"),
+        }

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from server.speech.editing import LONGEST_TEXT
 from server.speech.speakers import LONGEST_NAME
-from server.store.records import CaptionVersion
+from server.store.records import CaptionVersion, JobState
 from server.web.schemas import Moment, PageQuery, Request
 
 MAX_CAPTIONS = 200
@@ -152,7 +152,7 @@ class JobOut(BaseModel):
 
     id: str
     kind: str
-    subject: str = Field(description="Id of the stream, and so of the recording, that it is about.")
+    subject: str = Field(description="Id of the stream, and so of the recording, or of the upload that it is about.")
     state: str = Field(description="queued, running, done, failed or cancelled.")
     progress: float = Field(description="0 to 1.")
     step: str = Field(description="What it is doing, in words.")
@@ -162,6 +162,9 @@ class JobOut(BaseModel):
     started_at: Moment | None
     ended_at: Moment | None
     result: dict[str, Any] | None
+    reached: str = Field(description="The last step that need not be done again; empty before the first.")
+    position: int | None = Field(description="Place in the queue, 1 for the next; null where it does not wait.")
+    wait_s: float | None = Field(description="Until it begins, estimated by what was measured.")
 
 
 class JobList(BaseModel):
@@ -171,4 +174,24 @@ class JobList(BaseModel):
 
 
 class JobQuery(PageQuery):
-    subject: str | None = Field(None, max_length=64, description="Only jobs about this stream or recording.")
+    subject: str | None = Field(None, max_length=64, description="Only jobs about this stream, recording or upload.")
+    state: JobState | None = Field(None, description="Only those that are so.")
+    kind: str | None = Field(None, max_length=40, description="Only those of this kind.")
+
+
+class PlaceOut(BaseModel):
+    """One's own job in the queue."""
+
+    id: str
+    position: int = Field(description="1 for the next one.")
+    wait_s: float = Field(description="Until it begins, estimated by what was measured.")
+
+
+class LineOut(BaseModel):
+    """What waits to be done in the background."""
+
+    waiting: int = Field(description="Jobs of everybody that wait.")
+    running: int
+    workers: int = Field(description="Jobs that are done at once.")
+    limit: int = Field(description="Jobs that may be asked for; more are refused.")
+    items: list[PlaceOut] = Field(description="One's own that wait.")

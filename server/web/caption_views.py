@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from server.jobs.line import Line, Place
 from server.rooms.messages import CaptionInfo, CaptionsSnapshot, SpeakerInfo
 from server.store.records import Job, Voice
 from server.web import caption_schemas as schemas
@@ -47,7 +48,7 @@ def voice(item: Voice) -> schemas.VoiceOut:
     )
 
 
-def job(item: Job) -> schemas.JobOut:
+def job(item: Job, place: Place | None = None) -> schemas.JobOut:
     return schemas.JobOut(
         id=item.id,
         kind=item.kind,
@@ -61,4 +62,19 @@ def job(item: Job) -> schemas.JobOut:
         started_at=item.started_at,
         ended_at=item.ended_at,
         result=dict(item.result) if item.result is not None else None,
+        reached=item.reached,
+        position=place.position if place is not None else None,
+        wait_s=place.wait_s if place is not None else None,
+    )
+
+
+def line(item: Line, owner: str) -> schemas.LineOut:
+    """The queue as one person may see it."""
+    own = item.of(owner).items()
+    return schemas.LineOut(
+        waiting=item.waiting,
+        running=item.running,
+        workers=item.workers,
+        limit=item.limit,
+        items=[schemas.PlaceOut(id=job_id, position=place.position, wait_s=place.wait_s) for job_id, place in own],
     )

@@ -126,7 +126,7 @@ async def test_what_a_dead_process_left_is_begun_again(store: Store) -> None:
     for _ in range(ATTEMPTS):
         await store.jobs.change("deadly", state=JobState.QUEUED.value)
         await store.jobs.claim("deadly", datetime.now(UTC))
-    assert sorted(await left_over(store, {"waiting"})) == ["begun", "lost"]
+    assert sorted(job.id for job in await left_over(store, {"waiting"})) == ["begun", "lost"]
     assert (await store.jobs.get("begun")).state == JobState.QUEUED
     deadly = await store.jobs.get("deadly")
     assert deadly.state == JobState.FAILED and deadly.error

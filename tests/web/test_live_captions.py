@@ -271,6 +271,28 @@ async def test_jobs_can_be_seen(server: Server, http: aiohttp.ClientSession) -> 
     await server.services.store.jobs.change(jobs[1].id, state="done")
     async with http.post(f"/api/v1/jobs/{jobs[1].id}/cancel") as response:
         await problem(response, 409)
+    assert (await ask(http, "GET", "/api/v1/jobs?state=cancelled&kind=final-pass"))["total"] == 1
+    assert (await ask(http, "GET", "/api/v1/jobs?kind=other"))["total"] == 0
     socket = Page(await subscribe(http, "jobs"))
     snapshot = await socket.until(lambda event: event["type"] == "snapshot")
     assert {item["id"] for item in snapshot["data"]["items"]} == {job.id for job in jobs}
+
+
+async def test_a_job_can_be_done_once_more_and_tells_how_far_it_is(
+    server: Server, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = server.services
+    monkeypatch.setattr(services.jobs._process, "start", lambda: None)
+    failed = Job(new_id(), "final-pass", "abc", "local", services.clock.wall(), state="failed", error="Rain.")
+    await services.store.jobs.add(failed)
+    socket = Page(await subscribe(http, "jobs"))
+    first = await services.jobs.add("final-pass", "first", "local")
+    again = await ask(http, "POST", f"/api/v1/jobs/{failed.id}/retry")
+    assert (again["state"], again["error"], again["position"]) == ("queued", "", 2)
+    line = await ask(http, "GET", "/api/v1/jobs/queue")
+    assert (line["waiting"], line["running"]) == (2, 0)
+    assert [(item["position"], item["wait_s"] > 0) for item in line["items"]] == [(1, False), (2, True)]
+    told = await socket.until(lambda event: event["type"] == "queue_update" and event["data"]["waiting"] == 2)
+    assert told["data"]["items"][0]["id"] == first.id
+    async with http.post(f"/api/v1/jobs/{failed.id}/retry") as response:
+        await problem(response, 409)

@@ -24,14 +24,30 @@ async def load(call: Call) -> Resource:
 async def list_jobs(call: Call) -> schemas.JobList:
     query = call.query(schemas.JobQuery)
     page = await call.services.store.jobs.page(
-        call.actor.id, subject=query.subject, limit=query.limit, cursor=query.cursor
+        call.actor.id,
+        subject=query.subject,
+        state=query.state,
+        kind=query.kind,
+        limit=query.limit,
+        cursor=query.cursor,
     )
-    return schemas.JobList(items=[views.job(item) for item in page.items], total=page.total, next=page.next)
+    return schemas.JobList(items=[_shown(call, item) for item in page.items], total=page.total, next=page.next)
+
+
+@table.route(
+    "GET", "/api/v1/jobs/queue", Action.LIST_JOBS, "What waits, and how far one's own jobs are", answer=schemas.LineOut
+)
+async def read_queue(call: Call) -> schemas.LineOut:
+    return views.line(call.services.jobs.line, call.actor.id)
 
 
 @table.route("GET", "/api/v1/jobs/{id}", Action.READ_JOB, "One job", resource=load, answer=schemas.JobOut)
 async def read_job(call: Call) -> schemas.JobOut:
-    return views.job(call.subject)
+    return _shown(call, call.subject)
+
+
+def _shown(call: Call, job: Job) -> schemas.JobOut:
+    return views.job(job, call.services.jobs.line.places.get(job.id))
 
 
 @table.route(
@@ -44,4 +60,17 @@ async def read_job(call: Call) -> schemas.JobOut:
     errors=(409,),
 )
 async def cancel_job(call: Call) -> schemas.JobOut:
-    return views.job(await call.services.jobs.cancel(call.subject.id))
+    return _shown(call, await call.services.jobs.cancel(call.subject.id))
+
+
+@table.route(
+    "POST",
+    "/api/v1/jobs/{id}/retry",
+    Action.RETRY_JOB,
+    "Have a job that failed or was cancelled done once more, from the step that it had reached",
+    resource=load,
+    answer=schemas.JobOut,
+    errors=(409, 503),
+)
+async def retry_job(call: Call) -> schemas.JobOut:
+    return _shown(call, await call.services.jobs.retry(call.subject.id))
