@@ -182,8 +182,9 @@ class Server:
         waiting = {stream.id for stream in left}
         self.recovered = await recover(store, library, services.default_channel, waiting)
         await caption_journal.fill_in(self.recovered.streams | waiting)
-        await tidy(library, store, datetime.now(UTC))
-        tidying = asyncio.create_task(keep_tidy(library, store), name="tidy")
+        days = self.settings.retention_days
+        await tidy(library, store, datetime.now(UTC), days)
+        tidying = asyncio.create_task(keep_tidy(library, store, days), name="tidy")
         self._stack.push_async_callback(_cancel, tidying)
         self.waiting = len(left)
         services.journal.start()

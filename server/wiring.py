@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from server.accounts.opening import Accounts
 from server.backplane import EventHub
@@ -89,7 +90,8 @@ def put_together(
     """Build the parts, and say who hears what of whom."""
     hub = EventHub()
     announcer, chat = Announcer(hub), Chat(store.chat, hub, told)
-    library = Library(store, RecordingFolders(settings.recordings_dir), announcer.recording)
+    folders, bin_days = RecordingFolders(settings.recordings_dir), timedelta(days=settings.bin_days)
+    library = Library(store, folders, announcer.recording, bin_days)
     caption_journal = CaptionJournal(store, library.files)
     jobs = JobService(settings, store, announcer.job, announcer.queue)
     final_passes = FinalPasses(jobs, store, lambda: captions.status)

@@ -33,3 +33,13 @@ class LibrarySettings(ModelSettings):
     jobs_timeout_factor: float = Field(
         8.0, ge=0.0, le=1000.0, description="What it may take beyond that, in lengths of the audio that it is about."
     )
+    quota_gb: float = Field(
+        0.0,
+        ge=0.0,
+        description="Room for each person's recordings and uploads, GB, what is in the bin included; 0: no limit. "
+        "`clearcast user quota` gives one person another.",
+    )
+    retention_days: int = Field(
+        0, ge=0, description="Days after which a recording goes to the bin by itself; 0: it stays for ever."
+    )
+    bin_days: int = Field(30, ge=1, description="Days that a recording stays in the bin before it goes for good.")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from server.errors import ClearcastError, Conflict, NotFound, Unavailable
+from server.clock import HOP
+from server.errors import ClearcastError, Conflict, InvalidRequest, NotFound, Unavailable
 from server.log import get_logger
 from server.recordings import audio
 from server.recordings.files import RecordingFolders
@@ -14,6 +17,7 @@ from server.store.records import Recording, RecordingState
 from server.store.store import Store
 
 KEEP_BINNED = timedelta(days=30)
+"""Where nothing else is said."""
 
 log = get_logger(__name__)
 
@@ -21,11 +25,28 @@ Announce = Callable[[str, Recording], None]
 """Told the event's type (recording_ready, recording_updated, recording_removed) and the recording after it."""
 
 
+@dataclass(frozen=True, slots=True)
+class RecordingChange:
+    """What is said otherwise about a recording; None leaves it as it is."""
+
+    title: str | None = None
+    description: str | None = None
+    language: str | None = None
+    trim: tuple[int, int] | None = None
+    """First sample that is played, and the one after the last."""
+    untrim: bool = False
+    """Whether all of it is played again."""
+
+
 class Library:
     """Everything that has been recorded. Finishing runs in the background, one recording at a time."""
 
-    def __init__(self, store: Store, files: RecordingFolders, announce: Announce) -> None:
+    def __init__(
+        self, store: Store, files: RecordingFolders, announce: Announce, keep_binned: timedelta = KEEP_BINNED
+    ) -> None:
         self.files = files
+        self.keep_binned = keep_binned
+        """How long a recording stays in the bin."""
         self._store = store
         self._announce = announce
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,18 +106,46 @@ class Library:
             has_raw=measured.has_raw,
         )
 
-    async def rename(self, recording: Recording, title: str) -> Recording:
-        changed = await self._store.change_recording(recording.id, title=title)
+    async def change(self, recording: Recording, change: RecordingChange) -> Recording:
+        """Say something else about it. Raises Conflict for a trim while it is being recorded, InvalidRequest."""
+        values: dict[str, Any] = {}
+        if change.title is not None:
+            values["title"] = change.title
+        if change.description is not None:
+            values["description"] = change.description
+        if change.trim is not None:
+            values["trim_start"], values["trim_end"] = _trim(recording, change.trim)
+        elif change.untrim:
+            values["trim_start"] = values["trim_end"] = None
+        if change.language is not None:
+            await self._store.change_stream(recording.stream_id, language=change.language)
+        changed = await self._store.change_recording(recording.id, **values)
         self._announce("recording_updated", changed)
         return changed
 
     async def delete(self, recording: Recording) -> None:
-        """Into the bin, for thirty days. Raises Conflict while it is being recorded."""
-        if recording.state in (RecordingState.RECORDING, RecordingState.FINISHING):
-            raise Conflict("This is still being recorded. End the stream first.", code="still-recording")
+        """Into the bin. Raises Conflict while it is being recorded."""
+        _must_be_over(recording)
         await self._move(self.files.bin, recording.id)
         changed = await self._store.change_recording(recording.id, deleted_at=datetime.now(UTC))
         self._announce("recording_removed", changed)
+
+    async def erase(self, recording: Recording) -> None:
+        """For good, from wherever it lies. Raises Conflict while it is being recorded, Unavailable."""
+        _must_be_over(recording)
+        if recording.deleted_at is None:  # whatever happens in between: nobody sees half of one
+            await self.delete(recording)
+        # Cut off in the middle, it is the next start that takes away the rest.
+        await self._store.change_recording(recording.id, deleted_at=datetime.now(UTC) - self.keep_binned)
+        await self._move(self.files.remove, recording.id)
+        await self._store.forget_recording(recording.id)
+
+    async def retire(self, before: datetime) -> int:
+        """Into the bin with what was recorded before a moment; returns how many."""
+        old = await self._store.recordings_before(before)
+        for recording in old:
+            await self.delete(recording)
+        return len(old)
 
     async def restore(self, recording: Recording) -> Recording:
         """Out of the bin again; does nothing for one that is not in it."""
@@ -114,8 +163,8 @@ class Library:
             raise Unavailable(f"The files could not be moved: {error.strerror}.", code="disk") from error
 
     async def purge(self, now: datetime) -> int:
-        """Remove for good what has been in the bin for thirty days; returns how many."""
-        gone = await self._store.deleted_recordings(now - KEEP_BINNED)
+        """Remove for good what has been in the bin for long enough; returns how many."""
+        gone = await self._store.deleted_recordings(now - self.keep_binned)
         for recording in gone:
             await asyncio.to_thread(self.files.purge, recording.id)
             await self._store.forget_recording(recording.id)
@@ -129,3 +178,19 @@ class Library:
             return await asyncio.to_thread(audio.peaks, self.files, recording.id)
         except (OSError, audio.NoAudio):
             raise NotFound("The recording's audio is not there.", code="no-audio") from None
+
+
+def _must_be_over(recording: Recording) -> None:
+    if recording.state in (RecordingState.RECORDING, RecordingState.FINISHING):
+        raise Conflict("This is still being recorded. End the stream first.", code="still-recording")
+
+
+def _trim(recording: Recording, wanted: tuple[int, int]) -> tuple[int, int]:
+    """An end that lies behind the last sample by no more than rounding is the last sample's."""
+    _must_be_over(recording)
+    start, end = wanted
+    if recording.length < end <= recording.length + HOP:
+        end = recording.length
+    if not 0 <= start < end <= recording.length:
+        raise InvalidRequest("What is played must begin before it ends, within the recording.", code="trim")
+    return start, end

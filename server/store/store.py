@@ -31,6 +31,8 @@ from server.store.talk import TalkTable
 from server.store.users import UserTable
 from server.store.voices import VoiceTable
 
+UNFINISHED = (RecordingState.RECORDING.value, RecordingState.FINISHING.value)
+
 
 class Store:
     """Channels, streams and recordings; the rest in tables beside them. Every method is one transaction."""
@@ -143,6 +145,11 @@ class Store:
         after = to_cursor(rows[limit - 1].started_at, rows[limit - 1].id) if len(rows) > limit else None
         return Page([_stream(row) for row in rows[:limit]], total, after)
 
+    async def change_stream(self, stream_id: str, **values: Any) -> None:
+        """Set columns of one stream; nothing where there is none."""
+        async with self._database.write() as session:
+            await session.execute(update(StreamRow).where(StreamRow.id == stream_id).values(**values))
+
     async def unfinished_streams(self) -> list[StoredStream]:
         """Streams that were live when the server last stopped."""
         async with self._database.read() as session:
@@ -160,8 +167,9 @@ class Store:
 
     async def change_recording(self, recording_id: str, **values: Any) -> Recording:
         """Set columns of one recording and return it. Raises NotFound."""
-        async with self._database.write() as session:
-            await session.execute(update(RecordingRow).where(RecordingRow.id == recording_id).values(**values))
+        if values:
+            async with self._database.write() as session:
+                await session.execute(update(RecordingRow).where(RecordingRow.id == recording_id).values(**values))
         return await self.recording(recording_id)
 
     async def recording(self, recording_id: str) -> Recording:
@@ -173,10 +181,17 @@ class Store:
         return _recording(row)
 
     async def recordings(
-        self, *, limit: int = MAX_PAGE, cursor: str | None = None, sight: Sight | None = None, owner: str | None = None
+        self,
+        *,
+        limit: int = MAX_PAGE,
+        cursor: str | None = None,
+        sight: Sight | None = None,
+        owner: str | None = None,
+        binned: bool = False,
     ) -> Page[Recording]:
-        """Newest first, without deleted ones. What `sight` may see, of `owner` where one is named."""
-        query = _recordings().where(RecordingRow.deleted_at.is_(None))
+        """Newest first, those in the bin or those that are not. What `sight` may see, of `owner` where one is named."""
+        in_bin = RecordingRow.deleted_at
+        query = _recordings().where(in_bin.is_not(None) if binned else in_bin.is_(None))
         if sight is not None:
             query = seen(query, "recording", RecordingRow.id, StreamRow.owner, StreamRow.channel_id, sight)
         if owner is not None:
@@ -193,10 +208,10 @@ class Store:
 
     async def unfinished_recordings(self) -> list[Recording]:
         """Recordings whose end was never written down."""
-        states = [RecordingState.RECORDING.value, RecordingState.FINISHING.value]
         async with self._database.read() as session:
             return [
-                _recording(row) for row in await session.execute(_recordings().where(RecordingRow.state.in_(states)))
+                _recording(row)
+                for row in await session.execute(_recordings().where(RecordingRow.state.in_(UNFINISHED)))
             ]
 
     async def storage(self) -> list[tuple[str, int, int]]:
@@ -216,6 +231,13 @@ class Store:
         """Recordings put into the bin before a moment."""
         async with self._database.read() as session:
             rows = await session.execute(_recordings().where(RecordingRow.deleted_at < before))
+            return [_recording(row) for row in rows]
+
+    async def recordings_before(self, before: datetime) -> list[Recording]:
+        """Recordings that were made before a moment, are finished and not in the bin."""
+        old = (RecordingRow.created_at < before, RecordingRow.deleted_at.is_(None))
+        async with self._database.read() as session:
+            rows = await session.execute(_recordings().where(*old, RecordingRow.state.not_in(UNFINISHED)))
             return [_recording(row) for row in rows]
 
     async def forget_recording(self, recording_id: str) -> None:

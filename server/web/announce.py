@@ -149,7 +149,7 @@ class Announcer:
         """Tell of a change in the library."""
         about = about_recording(recording)
         if self._services.access.knows(about):
-            self._hub.publish("recordings", kind, views.for_all(recording_views.recording(recording)), about)
+            self._hub.publish("recordings", kind, recording_views.told(self._services, recording), about)
             return
         task = asyncio.create_task(self._look_up(kind, recording), name="recording told")
         self._telling.add(task)
@@ -161,7 +161,7 @@ class Announcer:
             await self._services.access.rules(about.things)
         except Unavailable as error:
             log.warning("a recording is told to its owner only", recording=recording.id, error=error.message)
-        self._hub.publish("recordings", kind, views.for_all(recording_views.recording(recording)), about)
+        self._hub.publish("recordings", kind, recording_views.told(self._services, recording), about)
 
     def _machine(self) -> dict[str, Any]:
         return {
@@ -187,8 +187,7 @@ class Announcer:
     async def _recordings(self, _topic: str, viewer: Viewer) -> dict[str, Any]:
         sight = await self._services.access.sight(viewer.actor)
         page = await self._services.store.recordings(limit=SNAPSHOT_RECORDINGS, sight=sight)
-        items = [recording_views.recording(item, self._services.stream(item.stream_id)) for item in page.items]
-        return {"items": [views.for_all(item) for item in items]}
+        return {"items": [recording_views.told(self._services, item) for item in page.items]}
 
     async def _system(self, _topic: str, _viewer: Viewer) -> dict[str, Any]:
         return self._machine()

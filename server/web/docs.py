@@ -123,7 +123,8 @@ def _kind(schema: dict[str, Any]) -> str:
     if isinstance(schema.get("additionalProperties"), dict):
         return f"object of {_kind(schema['additionalProperties'])} by name"
     if schema.get("type") == "array":
-        return f"list of {_kind(schema['items'])}"
+        pair = ", ".join(_kind(part) for part in schema.get("prefixItems", ()))
+        return f"[{pair}]" if pair else f"list of {_kind(schema['items'])}"
     return str(schema.get("type", "anything"))
 
 

@@ -195,7 +195,7 @@ class Oversight:
         except NotFound:
             return
         about = about_recording(recording)
-        shown = views.for_all(recording_views.recording(recording, self._services.stream(recording.stream_id)))
+        shown = recording_views.told(self._services, recording)
         async for follower in _slowly(self._following("recordings")):
             before, now = follower.viewer.saw(about, change.before), follower.viewer.sees(about)
             if now and not before:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
 
 from server.accounts import NOBODY, Actor
+from server.clock import SAMPLE_RATE
+from server.recordings.facts import Facts
+from server.recordings.library import KEEP_BINNED
 from server.rooms.messages import StreamInfo
 from server.store.people_records import Access
 from server.store.records import Recording, RecordingState
 from server.web import recording_schemas as schemas
 from server.web.schemas import Owner
 from server.web.services import Services
-from server.web.views import own, seconds
+from server.web.views import for_all, own, seconds
 
 
 async def show(services: Services, actor: Actor, item: Recording) -> schemas.RecordingOut:
@@ -26,24 +32,75 @@ async def show_all(services: Services, actor: Actor, recordings: Sequence[Record
     shown = []
     for item in recordings:
         rule, live = rules.get(("recording", item.id)), services.stream(item.stream_id)
-        shown.append(recording(item, live, actor, rule.access if rule is not None else None))
+        access = rule.access if rule is not None else None
+        shown.append(recording(item, live, actor, access, services.library.keep_binned))
     return shown
 
 
+async def detail(services: Services, actor: Actor, item: Recording) -> schemas.RecordingDetail:
+    """One recording with all that is known of it."""
+    shown, found = await show(services, actor, item), Facts.from_json(item.facts)
+    told = facts(found, own=item.owner == actor.id) if found is not None else None
+    return schemas.RecordingDetail(**dict(shown), facts=told)
+
+
+def facts(item: Facts, *, own: bool) -> schemas.FactsOut:
+    """What was found when it was finished; how many listened, its owner sees alone."""
+    return schemas.FactsOut(
+        loudness=schemas.LoudnessOut(**asdict(item.loudness)) if item.loudness is not None else None,
+        gaps=[schemas.GapOut(start_s=exact(gap.start), end_s=exact(gap.end), kind=gap.kind) for gap in item.gaps],
+        denoise=[
+            schemas.DenoiseSpanOut(
+                start_s=exact(span.start), end_s=exact(span.end), mode=span.mode, strength=span.strength
+            )
+            for span in item.denoise
+        ],
+        models=[schemas.ModelOut(**asdict(model)) for model in item.models],
+        listeners=[(exact(at), count) for at, count in item.listeners] if own else [],
+    )
+
+
+def told(services: Services, item: Recording) -> dict[str, Any]:
+    """A recording in an event, which is the same for everybody."""
+    live = services.stream(item.stream_id)
+    return for_all(recording(item, live, keep_binned=services.library.keep_binned))
+
+
+def _trim(item: Recording) -> schemas.Trim | None:
+    if item.trim_start is None or item.trim_end is None:
+        return None
+    return schemas.Trim(start_s=exact(item.trim_start), end_s=exact(item.trim_end))
+
+
+def exact(sample: int) -> float:
+    """Samples at 48 kHz as seconds, so exactly that the sample can be found again."""
+    return round(sample / SAMPLE_RATE, 6)
+
+
 def recording(
-    item: Recording, live: StreamInfo | None = None, actor: Actor = NOBODY, access: Access | None = None
+    item: Recording,
+    live: StreamInfo | None = None,
+    actor: Actor = NOBODY,
+    access: Access | None = None,
+    keep_binned: timedelta = KEEP_BINNED,
 ) -> schemas.RecordingOut:
     """A recording; `live` is its stream while that goes on, for the length so far."""
     base = f"/api/v1/recordings/{item.id}"
     length = live.position if live is not None and item.state == RecordingState.RECORDING else item.length
+    trim = _trim(item)
     return schemas.RecordingOut(
         id=item.id,
         stream_id=item.stream_id,
         title=item.title,
         host=item.host,
         channel=schemas.RecordingChannel(slug=item.channel_slug, name=item.channel_name),
+        description=item.description,
+        origin=item.origin,
+        language=item.language,
         created_at=item.created_at,
         duration_s=seconds(length),
+        plays_s=seconds(length) if trim is None else round(trim.end_s - trim.start_s, 2),
+        trim=trim,
         size_bytes=item.size_bytes,
         state=item.state,
         detail=item.detail,
@@ -51,6 +108,9 @@ def recording(
         raw_url=f"{base}/audio?version=raw" if item.has_raw else None,
         download_url=f"{base}/audio?download=1",
         peaks_url=f"{base}/peaks",
+        spectrogram_url=f"{base}/spectrogram",
+        binned_at=item.deleted_at,
+        gone_at=item.deleted_at + keep_binned if item.deleted_at is not None else None,
         owner=Owner(id=item.owner, display_name=item.host),
         access=own(access, item.owner, actor),
     )

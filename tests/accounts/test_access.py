@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from server.inference.lane import DenoiserStatus
+from server.recordings.library import RecordingChange
 from server.rooms.messages import DenoiseInfo, DenoiseMode, MediaEvent, RecordingInfo, StreamInfo, StreamState
 from server.store.people_records import Access
 from server.web.routing import Route
@@ -141,7 +142,8 @@ async def events(place: World, page: aiohttp.ClientWebSocketResponse) -> dict[st
     services = place.services
     for access in Access:
         services.journal.put(MediaEvent("stream_updated", live(place, access)))
-        await services.library.rename(await services.store.recording(access.value), f"Talk {access}")
+        talk = RecordingChange(title=f"Talk {access}")
+        await services.library.change(await services.store.recording(access.value), talk)
     await services.journal.settle()
     services.jobs._announce("job_progress", await services.store.jobs.get(await place._job()))
     services.denoise.tell(DenoiserStatus("degraded", None, "", "The worker is down."))

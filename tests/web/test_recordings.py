@@ -16,6 +16,10 @@ from tests.web.test_routes import problem
 
 @pytest.fixture
 async def kept(server: Server) -> Path:
+    return await keep(server)
+
+
+async def keep(server: Server) -> Path:
     """The folder of a finished recording with the id "abc"."""
     home = server.services.default_channel
     stream = StoredStream("abc", home.id, "local", "Anna", "Talk", "ended", STARTED, STARTED, recorded=True)
@@ -39,8 +43,13 @@ async def test_a_recording_is_listed_with_all_that_a_page_needs(http: aiohttp.Cl
         "title": "Talk",
         "host": "Anna",
         "channel": {"slug": "studio", "name": "Studio"},
+        "description": "",
+        "origin": "live",
+        "language": None,
         "created_at": "2026-11-03T12:00:00.000Z",
         "duration_s": 2.0,
+        "plays_s": 2.0,
+        "trim": None,
         "size_bytes": (kept / "clean.opus").stat().st_size,
         "state": "ready",
         "detail": "",
@@ -48,11 +57,14 @@ async def test_a_recording_is_listed_with_all_that_a_page_needs(http: aiohttp.Cl
         "raw_url": "/api/v1/recordings/abc/audio?version=raw",
         "download_url": "/api/v1/recordings/abc/audio?download=1",
         "peaks_url": "/api/v1/recordings/abc/peaks",
+        "spectrogram_url": "/api/v1/recordings/abc/spectrogram",
+        "binned_at": None,
+        "gone_at": None,
         "owner": {"id": "local", "display_name": "Anna"},
         "access": None,
     }
     async with http.get("/api/v1/recordings/abc") as response:
-        assert await response.json() == body["items"][0]
+        assert await response.json() == {**body["items"][0], "facts": None}
 
 
 async def test_audio_comes_whole_and_in_ranges(http: aiohttp.ClientSession, kept: Path) -> None:

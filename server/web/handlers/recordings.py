@@ -9,18 +9,33 @@ from pathlib import Path
 from aiohttp import web
 
 from server.accounts import Action, Resource
+from server.clock import SAMPLE_RATE
 from server.errors import NotFound
 from server.rates import Rate
+from server.recordings.library import RecordingChange
 from server.recordings.naming import content_disposition, download_name
 from server.store.records import Recording
 from server.web import recording_views
-from server.web.recording_schemas import AudioQuery, PeaksOut, RecordingList, RecordingOut, RecordingPatch
+from server.web.recording_schemas import (
+    AudioQuery,
+    DeleteQuery,
+    PeaksOut,
+    RecordingDetail,
+    RecordingList,
+    RecordingOut,
+    RecordingPatch,
+    RecordingQuery,
+)
 from server.web.routing import Call, RouteTable
-from server.web.schemas import OwnedQuery
 
 table = RouteTable("recordings")
 
 AUDIO = "audio/ogg; codecs=opus"
+
+
+def sample(second: float) -> int:
+    """The sample at 48 kHz that is nearest to a second."""
+    return round(second * SAMPLE_RATE)
 
 
 async def load(call: Call) -> Resource:
@@ -42,14 +57,17 @@ async def load_binned(call: Call) -> Resource:
     "GET",
     "/api/v1/recordings",
     Action.LIST_RECORDINGS,
-    "Recordings that one may see, newest first",
-    query=OwnedQuery,
+    "Recordings that one may see, newest first; or what of one's own is in the bin",
+    query=RecordingQuery,
     answer=RecordingList,
 )
 async def list_recordings(call: Call) -> RecordingList:
-    query = call.query(OwnedQuery)
+    query = call.query(RecordingQuery)
     sight = await call.services.access.sight(call.actor)
-    page = await call.services.store.recordings(limit=query.limit, cursor=query.cursor, sight=sight, owner=query.owner)
+    owner = call.actor.id if query.binned else query.owner
+    page = await call.services.store.recordings(
+        limit=query.limit, cursor=query.cursor, sight=sight, owner=owner, binned=query.binned
+    )
     return RecordingList(
         items=await recording_views.show_all(call.services, call.actor, page.items), total=page.total, next=page.next
     )
@@ -59,41 +77,54 @@ async def list_recordings(call: Call) -> RecordingList:
     "GET",
     "/api/v1/recordings/{id}",
     Action.READ_RECORDING,
-    "One recording",
+    "One recording, and what is known of it",
     resource=load,
-    answer=RecordingOut,
+    answer=RecordingDetail,
 )
-async def read_recording(call: Call) -> RecordingOut:
-    return await recording_views.show(call.services, call.actor, call.subject)
+async def read_recording(call: Call) -> RecordingDetail:
+    return await recording_views.detail(call.services, call.actor, call.subject)
 
 
 @table.route(
     "PATCH",
     "/api/v1/recordings/{id}",
     Action.CHANGE_RECORDING,
-    "Rename a recording",
+    "Change title, description, language or trim of a recording",
     resource=load,
     body=RecordingPatch,
     answer=RecordingOut,
+    errors=(409,),
 )
-async def rename_recording(call: Call) -> RecordingOut:
-    title = call.body(RecordingPatch).title
-    return await recording_views.show(
-        call.services, call.actor, await call.services.library.rename(call.subject, title)
+async def change_recording(call: Call) -> RecordingOut:
+    wanted = call.body(RecordingPatch)
+    trim = wanted.trim
+    change = RecordingChange(
+        title=wanted.title,
+        description=wanted.description,
+        language=wanted.language,
+        trim=(sample(trim.start_s), sample(trim.end_s)) if trim is not None else None,
+        untrim="trim" in wanted.model_fields_set and trim is None,
     )
+    changed = await call.services.library.change(call.subject, change)
+    return await recording_views.show(call.services, call.actor, changed)
 
 
 @table.route(
     "DELETE",
     "/api/v1/recordings/{id}",
     Action.DELETE_RECORDING,
-    "Move a recording to the bin, for 30 days",
-    resource=load,
+    "Move a recording to the bin, for 30 days where the server's setting says nothing else; or delete it for good",
+    resource=load_binned,
+    query=DeleteQuery,
     status=204,
     errors=(409,),
 )
 async def delete_recording(call: Call) -> None:
-    await call.services.library.delete(call.subject)
+    library = call.services.library
+    if call.query(DeleteQuery).forever:
+        await library.erase(call.subject)
+    else:
+        await library.delete(await library.get(call.subject.id))
 
 
 @table.route(
