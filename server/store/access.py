@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import TypeVarTuple
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, select, tuple_, union_all
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from server.store.database import Database
+from server.store.listing import Names
 from server.store.people_records import Access, AccessRule, Ban, Sight, Thing
 from server.store.people_schema import (
     AccessGrantRow,
@@ -34,8 +49,6 @@ PREFERENCE = "access"
 """Where a user's preferences keep it."""
 MOST_GRANTS = 500
 """People and groups that one rule may name."""
-
-Columns = TypeVarTuple("Columns")
 
 
 class AccessTable:
@@ -180,16 +193,32 @@ def _preferred() -> ColumnElement[str]:
     return func.coalesce(UserRow.preferences[PREFERENCE].as_string(), DEFAULT.value)
 
 
+def sighted(sight: Sight | None, kind: str) -> dict[str, Any]:
+    """What `seen` takes for its parameters; None for what is not given."""
+    if sight is None:
+        return {}
+    return {
+        "me": sight.user,
+        "opened": sight.opened(kind) or None,
+        "opened_channels": sight.opened("channel") or None,
+    }
+
+
 def seen(
-    query: Select[*Columns],
+    query: Select[Any],
+    given: Names,
     kind: str,
     id_: InstrumentedAttribute[str],
     owner: InstrumentedAttribute[str],
     channel_id: InstrumentedAttribute[str],
-    sight: Sight,
-) -> Select[*Columns]:
-    """Of a query for things of one kind, what somebody may see: what `accounts.may_see` says, said in SQL."""
-    me = sight.user
+) -> Select[Any]:
+    """Of a query for things of one kind, what `me` may see: what `accounts.may_see` says, said in SQL.
+
+    All of them where no `me` is given. `opened` and `opened_channels` are ids of what links have opened.
+    """
+    if "me" not in given:
+        return query
+    me = bindparam("me", type_=String())
     access: ColumnElement[str] | InstrumentedAttribute[str] = AccessRuleRow.access
     query = query.outerjoin(AccessRuleRow, and_(AccessRuleRow.kind == kind, AccessRuleRow.id == id_))
     if kind == "channel":
@@ -211,13 +240,20 @@ def seen(
         .join(GroupMemberRow, GroupMemberRow.group_id == AccessGrantRow.subject_id)
         .where(granted, AccessGrantRow.subject_kind == "group", GroupMemberRow.user_id == me)
     )
-    opened = or_(id_.in_(sight.opened(kind)), channel_id.in_(sight.opened("channel")))
     let_in = or_(
         access == Access.PUBLIC.value,
-        and_(access.in_([Access.FRIENDS.value, Access.LINK.value]), owner.in_(friends)),
-        and_(access == Access.LINK.value, opened),
+        and_(or_(access == Access.FRIENDS.value, access == Access.LINK.value), owner.in_(friends)),
+        *(and_(access == Access.LINK.value, column.in_(opened)) for column, opened in _opened(given, id_, channel_id)),
         and_(access == Access.SELECTED.value, selected.exists()),
         and_(access == Access.GROUP.value, grouped.exists()),
     )
     unbarred = and_(owner.not_in(barring), channel_id.not_in(select(BanRow.channel_id).where(BanRow.user_id == me)))
     return query.where(or_(owner == me, and_(let_in, unbarred)))
+
+
+def _opened(
+    given: Names, id_: InstrumentedAttribute[str], channel_id: InstrumentedAttribute[str]
+) -> Iterator[tuple[InstrumentedAttribute[str], BindParameter[Any]]]:
+    for name, column in (("opened", id_), ("opened_channels", channel_id)):
+        if name in given:
+            yield column, bindparam(name, expanding=True, type_=String())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import create_engine as create_blocking_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -17,10 +19,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.pool import NullPool
 
 from server.errors import Conflict, SettingsError, Unavailable
+from server.queues import Policy, Queue
 
 BUSY_TIMEOUT_MS = 5_000
 CONNECTIONS = 12
 """Kept open: with SQLite each is a thread, and to open one takes longer than most questions."""
+READERS = 4
+"""Threads that answer questions which are asked as one piece of work."""
+MOST_QUESTIONS = 1_024
+QUESTIONS = Queue(
+    "questions",
+    MOST_QUESTIONS,
+    Policy.NEWEST,
+    holds="lists that wait for the database",
+    drop="Whoever asked for more was answered 503 and asked to come again.",
+)
+Answer = TypeVar("Answer")
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
 
@@ -48,9 +62,13 @@ def create_engine(url: str, **options: Any) -> AsyncEngine:
             f"CLEARCAST_DATABASE_URL: this database needs the package {error.name}, which is not installed"
         ) from None
     if engine.dialect.name == "sqlite":
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        _listen(engine.sync_engine)
     return engine
+
+
+def _listen(engine: Engine) -> None:
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
 
 
 def _json(value: Any) -> str:
@@ -77,6 +95,12 @@ class Database:
     def __init__(self, url: str) -> None:
         self._url = url
         self._engine = create_engine(url, pool_size=CONNECTIONS, max_overflow=0)
+        self._readers = _Readers(url) if self._engine.dialect.name == "sqlite" else None
+
+    @property
+    def engines(self) -> list[Engine]:
+        """All that statements are executed on."""
+        return [self._engine.sync_engine, *([self._readers.engine] if self._readers is not None else [])]
 
     async def open(self) -> None:
         """Migrate to the newest schema. Raises Unavailable with a text for the operator."""
@@ -88,7 +112,23 @@ class Database:
             raise Unavailable(f"The database cannot be opened: {reason} ({place})", code="database") from error
 
     async def close(self) -> None:
+        if self._readers is not None:
+            await asyncio.to_thread(self._readers.close)
         await self._engine.dispose()
+
+    async def ask(self, work: Callable[[Connection], Answer]) -> Answer:
+        """What `work` makes of one state of the database, which it does not change. Raises Unavailable.
+
+        All of it is one piece: with SQLite in a thread, where a session changes threads several times for each
+        statement, and takes more time for that than for the answers.
+        """
+        try:
+            if self._readers is not None:
+                return await self._readers.ask(work)
+            async with self._engine.connect() as connection:
+                return await connection.run_sync(work)
+        except (DBAPIError, PoolTimeout) as error:
+            raise _unreadable() from error
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -97,7 +137,7 @@ class Database:
             async with AsyncSession(self._engine, expire_on_commit=False) as session:
                 yield session
         except (DBAPIError, PoolTimeout) as error:
-            raise Unavailable("The database cannot be read just now.", code="database", retry_after=5) from error
+            raise _unreadable() from error
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
@@ -120,6 +160,44 @@ class Database:
         """Raises when the database does not answer."""
         async with self.read() as session:
             await session.execute(text("SELECT 1"))
+
+
+class _Readers:
+    """Threads with connections of their own to the SQLite database."""
+
+    def __init__(self, url: str) -> None:
+        address = make_url(url).set(drivername="sqlite")
+        self.engine = create_blocking_engine(address, json_serializer=_json, pool_size=READERS, max_overflow=0)
+        _listen(self.engine)
+        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="questions")
+        self._asked = 0
+        QUESTIONS.measure(self, _Readers._waiting)
+
+    async def ask(self, work: Callable[[Connection], Answer]) -> Answer:
+        if self._asked >= MOST_QUESTIONS:
+            QUESTIONS.dropped += 1
+            raise _unreadable()
+        self._asked += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, work)
+        finally:
+            self._asked -= 1
+
+    def _waiting(self) -> int:
+        return self._asked
+
+    def _answer(self, work: Callable[[Connection], Answer]) -> Answer:
+        with self.engine.connect() as connection:
+            return work(connection)
+
+    def close(self) -> None:
+        """Blocks until what was asked is answered."""
+        self._threads.shutdown()
+        self.engine.dispose()
+
+
+def _unreadable() -> Unavailable:
+    return Unavailable("The database cannot be read just now.", code="database", retry_after=5)
 
 
 def migrate(url: str) -> None:

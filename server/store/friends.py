@@ -10,7 +10,9 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Select,
+    String,
     and_,
+    bindparam,
     case,
     delete,
     exists,
@@ -21,9 +23,11 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from server.errors import Conflict, NotFound
 from server.store.database import Database
+from server.store.listing import Listing, Names, Order
 from server.store.names import LAST
 from server.store.paging import MAX_PAGE, from_name_cursor, to_name_cursor
 from server.store.people_records import Asked, Circle, Profile, Relation
@@ -50,6 +54,9 @@ MAX_BLOCKS = 1_000
 """People whom one person blocks."""
 MAX_FOUND = 20
 """People that a search shows."""
+
+Id = str | ColumnElement[str] | InstrumentedAttribute[str]
+"""Of a user, or where it stands."""
 
 
 class FriendTable:
@@ -107,16 +114,8 @@ class FriendTable:
 
     async def friends(self, viewer: str, *, limit: int = MAX_PAGE, cursor: str | None = None) -> Page[Profile]:
         """By the name that they sign in with; two queries."""
-        query = _profiles(viewer).where(UserRow.id.in_(_friends_of(viewer)))
-        async with self._database.read() as session:
-            total = await session.scalar(
-                select(func.count()).where(UserRow.id.in_(_friends_of(viewer)), _shown(viewer))
-            )
-            if cursor is not None:
-                query = query.where(UserRow.name > from_name_cursor(cursor))
-            rows = list(await session.execute(query.order_by(UserRow.name).limit(limit + 1)))
-        after = to_name_cursor(rows[limit - 1].name) if len(rows) > limit else None
-        return Page([_profile(row) for row in rows[:limit]], total or 0, after)
+        given = {"viewer": viewer}
+        return await self._database.ask(lambda connection: FRIENDS.page(connection, given, limit=limit, cursor=cursor))
 
     async def requests(self, viewer: str) -> tuple[list[Profile], list[Profile]]:
         """Who asks to be a friend, and who has been asked; newest first, one query."""
@@ -280,14 +279,14 @@ def _between(one: str, other: str) -> ColumnElement[bool]:
     )
 
 
-def _friends_of(user_id: str) -> CompoundSelect[str]:
+def _friends_of(user_id: Id) -> CompoundSelect[str]:
     return union_all(
         select(FriendshipRow.high).where(FriendshipRow.low == user_id),
         select(FriendshipRow.low).where(FriendshipRow.high == user_id),
     )
 
 
-def _blocks(blocker: Any, blocked: Any) -> ColumnElement[bool]:
+def _blocks(blocker: Id, blocked: Id) -> ColumnElement[bool]:
     return _there_is(BlockRow.blocker == blocker, BlockRow.blocked == blocked)
 
 
@@ -296,12 +295,12 @@ def _there_is(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(*conditions).correlate(UserRow)
 
 
-def _shown(viewer: str) -> ColumnElement[bool]:
+def _shown(viewer: Id) -> ColumnElement[bool]:
     """Who is there and does not block `viewer`."""
     return and_(UserRow.disabled_at.is_(None), ~_blocks(UserRow.id, viewer))
 
 
-def _profiles(viewer: str, *, shown: bool = True) -> Select[*tuple[Any, ...]]:
+def _profiles(viewer: Id, *, shown: bool = True) -> Select[*tuple[Any, ...]]:
     """People as `viewer` sees them; by default those whom they may know of."""
     asked = _there_is(FriendRequestRow.sender == viewer, FriendRequestRow.recipient == UserRow.id)
     asks = _there_is(FriendRequestRow.sender == UserRow.id, FriendRequestRow.recipient == viewer)
@@ -329,5 +328,14 @@ def _profiles(viewer: str, *, shown: bool = True) -> Select[*tuple[Any, ...]]:
     return query.where(_shown(viewer)) if shown else query
 
 
+def _friends(_given: Names) -> Select[Any]:
+    viewer = bindparam("viewer", type_=String())
+    return _profiles(viewer).where(UserRow.id.in_(_friends_of(viewer)))
+
+
 def _profile(row: Any) -> Profile:
     return Profile(row.id, row.name, row.display_name, row.bio, row.avatar_at, row.channel, Relation(row.relation))
+
+
+FRIENDS = Listing(_friends, {"name": Order((UserRow.name,), False, to_name_cursor, from_name_cursor)}, _profile)
+"""Of one person."""

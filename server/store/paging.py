@@ -56,12 +56,12 @@ def to_name_cursor(name: str) -> str:
     return _encoded(f"={name}")
 
 
-def from_name_cursor(cursor: str) -> str:
+def from_name_cursor(cursor: str) -> tuple[str]:
     """What `to_name_cursor` was given. Raises InvalidRequest."""
     text = _decoded(cursor)
     if not text.startswith("="):
         raise _foreign()
-    return text[1:]
+    return (text[1:],)
 
 
 def _encoded(text: str) -> str:

@@ -104,7 +104,10 @@ class RecordingRow(Base):
     """What was kept of a stream. Its audio lies in a folder named by `id`."""
 
     __tablename__ = "recordings"
-    __table_args__ = (Index("ix_recordings_created_at_id", "created_at", "id"),)
+    __table_args__ = (
+        Index("ix_recordings_created_at_id", "created_at", "id"),
+        Index("ix_recordings_deleted_at_created_at_id", "deleted_at", "created_at", "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     stream_id: Mapped[str] = mapped_column(ForeignKey("streams.id", ondelete="CASCADE"), unique=True)
@@ -115,7 +118,7 @@ class RecordingRow(Base):
     length: Mapped[int] = mapped_column(BigInteger)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     has_raw: Mapped[bool] = mapped_column(Boolean)
-    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime(), index=True)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
     description: Mapped[str] = mapped_column(Text, server_default="")
     trim_start: Mapped[int | None] = mapped_column(BigInteger)
     trim_end: Mapped[int | None] = mapped_column(BigInteger)

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select, tuple_, update
+from sqlalchemy import delete, func, select, update
 
 from server.errors import Conflict, NotFound
-from server.store.access import AccessTable, forget_rules, seen
+from server.store.access import AccessTable, forget_rules, sighted
 from server.store.audit import AuditTable
 from server.store.belongings import BelongingTable
 from server.store.captions import CaptionTable, forget_captions
@@ -21,8 +21,9 @@ from server.store.groups import GroupTable
 from server.store.invitations import InvitationTable
 from server.store.jobs import JobTable
 from server.store.keys import KeyTable
+from server.store.lists import CHANNELS, RECORDINGS, STREAMS, recording_of, recordings
 from server.store.notices import NoticeTable, PushTable
-from server.store.paging import MAX_PAGE, count, from_cursor, to_cursor
+from server.store.paging import MAX_PAGE
 from server.store.people_records import Sight
 from server.store.records import Channel, Page, Recording, RecordingState, StoredStream
 from server.store.schema import ChannelRow, JobRow, RecordingRow, StreamRow
@@ -98,19 +99,8 @@ class Store:
         self, *, limit: int = MAX_PAGE, cursor: str | None = None, sight: Sight | None = None, owner: str | None = None
     ) -> Page[Channel]:
         """Oldest first: the first is the default one. What `sight` may see, of `owner` where one is named."""
-        query = select(ChannelRow)
-        if sight is not None:
-            query = seen(query, "channel", ChannelRow.id, ChannelRow.owner, ChannelRow.id, sight)
-        if owner is not None:
-            query = query.where(ChannelRow.owner == owner)
-        async with self._database.read() as session:
-            total = await count(session, query)
-            if cursor is not None:
-                query = query.where(tuple_(ChannelRow.created_at, ChannelRow.id) > from_cursor(cursor))
-            query = query.order_by(ChannelRow.created_at, ChannelRow.id).limit(limit + 1)
-            rows = list(await session.scalars(query))
-        after = to_cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
-        return Page([_channel(row) for row in rows[:limit]], total, after)
+        given = {**sighted(sight, "channel"), "owner": owner}
+        return await self._database.ask(lambda connection: CHANNELS.page(connection, given, limit=limit, cursor=cursor))
 
     # Streams
 
@@ -131,19 +121,8 @@ class Store:
         self, *, limit: int = MAX_PAGE, cursor: str | None = None, sight: Sight | None = None, owner: str | None = None
     ) -> Page[StoredStream]:
         """Newest first. What `sight` may see, of `owner` where one is named."""
-        query = select(StreamRow)
-        if sight is not None:
-            query = seen(query, "stream", StreamRow.id, StreamRow.owner, StreamRow.channel_id, sight)
-        if owner is not None:
-            query = query.where(StreamRow.owner == owner)
-        async with self._database.read() as session:
-            total = await count(session, query)
-            if cursor is not None:
-                query = query.where(tuple_(StreamRow.started_at, StreamRow.id) < from_cursor(cursor))
-            query = query.order_by(StreamRow.started_at.desc(), StreamRow.id.desc()).limit(limit + 1)
-            rows = list(await session.scalars(query))
-        after = to_cursor(rows[limit - 1].started_at, rows[limit - 1].id) if len(rows) > limit else None
-        return Page([_stream(row) for row in rows[:limit]], total, after)
+        given = {**sighted(sight, "stream"), "owner": owner}
+        return await self._database.ask(lambda connection: STREAMS.page(connection, given, limit=limit, cursor=cursor))
 
     async def change_stream(self, stream_id: str, **values: Any) -> None:
         """Set columns of one stream; nothing where there is none."""
@@ -175,10 +154,10 @@ class Store:
     async def recording(self, recording_id: str) -> Recording:
         """Deleted ones too. Raises NotFound."""
         async with self._database.read() as session:
-            row = (await session.execute(_recordings().where(RecordingRow.id == recording_id))).first()
+            row = (await session.execute(recordings().where(RecordingRow.id == recording_id))).first()
         if row is None:
             raise NotFound("There is no such recording.", code="unknown-recording")
-        return _recording(row)
+        return recording_of(row)
 
     async def recordings(
         self,
@@ -190,28 +169,17 @@ class Store:
         binned: bool = False,
     ) -> Page[Recording]:
         """Newest first, those in the bin or those that are not. What `sight` may see, of `owner` where one is named."""
-        in_bin = RecordingRow.deleted_at
-        query = _recordings().where(in_bin.is_not(None) if binned else in_bin.is_(None))
-        if sight is not None:
-            query = seen(query, "recording", RecordingRow.id, StreamRow.owner, StreamRow.channel_id, sight)
-        if owner is not None:
-            query = query.where(StreamRow.owner == owner)
-        async with self._database.read() as session:
-            total = await count(session, query.with_only_columns(RecordingRow.id))
-            if cursor is not None:
-                query = query.where(tuple_(RecordingRow.created_at, RecordingRow.id) < from_cursor(cursor))
-            query = query.order_by(RecordingRow.created_at.desc(), RecordingRow.id.desc()).limit(limit + 1)
-            rows = list(await session.execute(query))
-        items = [_recording(row) for row in rows]
-        after = to_cursor(items[limit - 1].created_at, items[limit - 1].id) if len(items) > limit else None
-        return Page(items[:limit], total, after)
+        given = {**sighted(sight, "recording"), "owner": owner, "binned": binned or None}
+        return await self._database.ask(
+            lambda connection: RECORDINGS.page(connection, given, limit=limit, cursor=cursor)
+        )
 
     async def unfinished_recordings(self) -> list[Recording]:
         """Recordings whose end was never written down."""
         async with self._database.read() as session:
             return [
-                _recording(row)
-                for row in await session.execute(_recordings().where(RecordingRow.state.in_(UNFINISHED)))
+                recording_of(row)
+                for row in await session.execute(recordings().where(RecordingRow.state.in_(UNFINISHED)))
             ]
 
     async def storage(self) -> list[tuple[str, int, int]]:
@@ -230,15 +198,15 @@ class Store:
     async def deleted_recordings(self, before: datetime) -> list[Recording]:
         """Recordings put into the bin before a moment."""
         async with self._database.read() as session:
-            rows = await session.execute(_recordings().where(RecordingRow.deleted_at < before))
-            return [_recording(row) for row in rows]
+            rows = await session.execute(recordings().where(RecordingRow.deleted_at < before))
+            return [recording_of(row) for row in rows]
 
     async def recordings_before(self, before: datetime) -> list[Recording]:
         """Recordings that were made before a moment, are finished and not in the bin."""
         old = (RecordingRow.created_at < before, RecordingRow.deleted_at.is_(None))
         async with self._database.read() as session:
-            rows = await session.execute(_recordings().where(*old, RecordingRow.state.not_in(UNFINISHED)))
-            return [_recording(row) for row in rows]
+            rows = await session.execute(recordings().where(*old, RecordingRow.state.not_in(UNFINISHED)))
+            return [recording_of(row) for row in rows]
 
     async def forget_recording(self, recording_id: str) -> None:
         """Take the row away for good, with all that was written down of what was said."""
@@ -251,30 +219,8 @@ class Store:
                 await session.delete(row)
 
 
-_BESIDE = {
-    "host": StreamRow.host,
-    "owner": StreamRow.owner,
-    "channel_id": ChannelRow.id,
-    "channel_slug": ChannelRow.slug,
-    "channel_name": ChannelRow.name,
-    "origin": StreamRow.origin,
-    "language": StreamRow.language,
-}
-"""What a recording has from its stream and channel."""
-_COLUMNS = [*RecordingRow.__table__.columns.keys(), *_BESIDE]
-
-
-def _recordings() -> Select[Any]:
-    """Columns, not objects: a list has many, and nothing is done to them here."""
-    return (
-        select(*RecordingRow.__table__.columns, *_BESIDE.values())
-        .join(StreamRow, RecordingRow.stream_id == StreamRow.id)
-        .join(ChannelRow, StreamRow.channel_id == ChannelRow.id)
-    )
-
-
 def _values(row: Any) -> dict[str, Any]:
-    """The columns of a row that was just read. A list has many: to ask for them one by one would take as long again."""
+    """The columns of a row that was just read."""
     values = dict(vars(row))
     del values["_sa_instance_state"]
     return values
@@ -288,7 +234,3 @@ def _channel(row: ChannelRow | None) -> Channel:
 
 def _stream(row: StreamRow) -> StoredStream:
     return StoredStream(**_values(row))
-
-
-def _recording(row: Any) -> Recording:
-    return Recording(**dict(zip(_COLUMNS, row, strict=True)))

@@ -16,7 +16,7 @@ from tests.store.plans import Plans
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
     opened = Store(database_url(None, tmp_path))
     await opened.open()
-    plans = Plans(opened._database._engine)
+    plans = Plans(opened)
     yield opened
     scans = await plans.scans()
     await opened.close()

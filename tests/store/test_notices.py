@@ -61,7 +61,7 @@ async def test_lists_take_as_many_queries_for_many_as_for_few(store: Store) -> N
             await store.friends.ask("anna", other, NOW)
             if other not in others[-5:]:
                 await store.friends.accept(other, "anna", NOW)
-        plans = Plans(store._database._engine)
+        plans = Plans(store)
         page = await store.friends.friends("anna", limit=100)
         await store.friends.requests("anna")
         await store.friends.profiles("anna", [item.id for item in page.items])

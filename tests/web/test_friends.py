@@ -58,7 +58,7 @@ class Page:
 async def place(tmp_path: Path) -> AsyncIterator[Town]:
     """No request of these tests may read a whole table."""
     async with town(tmp_path / "data") as running:
-        plans = Plans(running.services.store._database._engine)
+        plans = Plans(running.services.store)
         yield running
         assert await plans.scans() == []
 
