@@ -171,6 +171,7 @@ class Server:
         await parts.media.start()
         await parts.media.restore(left)
         await services.jobs.start()
+        parts.webhooks.start()
         await parts.final_passes.recovered(self.recovered.streams)
 
     async def _recover(

@@ -76,8 +76,8 @@ class Masker:
 
 
 def secret_values(settings: Settings) -> set[str]:
-    """What is secret in the settings: credentials of TURN servers, the password of the database."""
-    found = set(_in_address(settings.database_url or ""))
+    """What is secret in the settings: credentials of TURN servers, the database's password, what signs webhooks."""
+    found = {*_in_address(settings.database_url or ""), settings.webhook_secret or ""}
     for server in settings.ice_servers:
         found |= {server.username or "", server.credential or ""}
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 from server.accounts.opening import Accounts
 from server.backplane import EventHub
@@ -14,6 +15,7 @@ from server.inference.caption_lane import CaptionService
 from server.inference.lane import DenoiseService
 from server.jobs.making import FinalPasses
 from server.jobs.service import JobService
+from server.outside import Outside
 from server.recordings.caption_journal import CaptionJournal
 from server.recordings.captions import CaptionDesk
 from server.recordings.chat import Chat
@@ -29,6 +31,9 @@ from server.store.store import Store
 from server.web.announce import Announcer
 from server.web.chat_schemas import told
 from server.web.services import Services
+from server.webhooks import Webhooks
+
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Parts:
     chat: Chat
     jobs: JobService
     final_passes: FinalPasses
+    webhooks: Webhooks
 
     def services(self, channel: Channel, secure: bool) -> Services:
         """What routes work with; `channel` is whose no other was named."""
@@ -76,7 +82,18 @@ class Parts:
 
     def closing(self) -> list[Callable[[], Awaitable[None]]]:
         """What ends the parts; the last is to be called first."""
-        return [self.jobs.close, self.library.close, self.caption_journal.close, self.journal.close, self.media.close]
+        told = (self.webhooks.close, self.jobs.close, self.library.close)
+        return [*told, self.caption_journal.close, self.journal.close, self.media.close]
+
+
+def both(first: Callable[[str, Told], None], second: Callable[[str, Told], None]) -> Callable[[str, Told], None]:
+    """One call for two who are told the same."""
+
+    def tell(kind: str, what: Told) -> None:
+        first(kind, what)
+        second(kind, what)
+
+    return tell
 
 
 def put_together(
@@ -90,14 +107,17 @@ def put_together(
     """Build the parts, and say who hears what of whom."""
     hub = EventHub()
     announcer, chat = Announcer(hub), Chat(store.chat, hub, told)
+    webhooks = Webhooks(store.deliveries, clock, settings.webhook_urls, settings.webhook_secret)
+    outside = Outside(webhooks)
     folders, bin_days = RecordingFolders(settings.recordings_dir), timedelta(days=settings.bin_days)
-    library = Library(store, folders, announcer.recording, bin_days)
+    library = Library(store, folders, both(announcer.recording, outside.recording), bin_days)
     caption_journal = CaptionJournal(store, library.files)
-    jobs = JobService(settings, store, announcer.job, announcer.queue)
+    jobs = JobService(settings, store, both(announcer.job, outside.job), announcer.queue)
     final_passes = FinalPasses(jobs, store, lambda: captions.status)
 
     async def media_happened(event: MediaEvent) -> None:
         await announcer.media(event)
+        outside.media(event)
         if event.type == "stream_ended" and event.stream is not None:
             for over in (caption_journal.over, final_passes.over, chat.over):
                 await over(event.stream)
@@ -114,5 +134,5 @@ def put_together(
     return Parts(
         settings=settings, clock=clock, store=store, hub=hub, accounts=accounts, announcer=announcer, denoise=denoise,
         captions=captions, library=library, journal=journal, caption_journal=caption_journal, media=media, chat=chat,
-        jobs=jobs, final_passes=final_passes,
+        jobs=jobs, final_passes=final_passes, webhooks=webhooks,
     )  # fmt: skip

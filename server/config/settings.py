@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import NoDecode
 
 from server.config.library import LibrarySettings
 
@@ -41,6 +43,38 @@ class Settings(LibrarySettings):
     push_private: bool = Field(
         False, description="Whether services that pass on messages may be in your own network, and without TLS."
     )
+
+    webhook_urls: Annotated[list[str], NoDecode] = Field(
+        [],
+        description="Servers that are told of what happens here, separated by commas: stream started and ended, "
+        "recording ready, job failed; docs/webhooks.md says how.",
+    )
+    webhook_secret: str | None = Field(
+        None,
+        min_length=16,
+        max_length=200,
+        description="What these requests are signed with (HMAC-SHA256): `whsec_` and base64, or any other text.",
+    )
+
+    @field_validator("webhook_urls", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("webhook_urls")
+    @classmethod
+    def _addresses(cls, value: list[str]) -> list[str]:
+        for position, url in enumerate(value, 1):
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or len(url) > 500:
+                raise ValueError(f"the {position}. is no address of a server; one looks like https://example.org/hook")
+        return value
+
+    @model_validator(mode="after")
+    def _signed(self) -> Settings:
+        if self.webhook_urls and not self.webhook_secret:
+            raise ValueError("CLEARCAST_WEBHOOK_URLS needs CLEARCAST_WEBHOOK_SECRET: requests are signed with it")
+        return self
 
     @property
     def cache_dir(self) -> Path:

@@ -16,6 +16,7 @@ from server.store.belongings import BelongingTable
 from server.store.captions import CaptionTable, forget_captions
 from server.store.chat import ChatTable
 from server.store.database import Database
+from server.store.deliveries import DeliveryTable
 from server.store.friends import FriendTable
 from server.store.groups import GroupTable
 from server.store.invitations import InvitationTable
@@ -56,6 +57,7 @@ class Store:
         self.audit = AuditTable(self._database)
         self.notices = NoticeTable(self._database)
         self.push = PushTable(self._database)
+        self.deliveries = DeliveryTable(self._database)
 
     async def open(self) -> None:
         """Bring the tables up to date. Raises Unavailable."""

@@ -97,6 +97,26 @@ class AuditQuery(PageQuery, AuditFilter):
     """A part of the audit log."""
 
 
+class DeliveryOut(BaseModel):
+    """An event for another server, and what came of it."""
+
+    id: str
+    server: str = Field(description="The other server's name; the rest of its address may be secret.")
+    event: str
+    state: str = Field(description="waiting, delivered or failed.")
+    attempts: int
+    status: int | None = Field(description="What the other server answered last.")
+    error: str
+    created_at: Moment
+    due_at: Moment = Field(description="When it is tried next, while it waits.")
+
+
+class DeliveryList(BaseModel):
+    items: list[DeliveryOut]
+    total: int
+    next: str | None
+
+
 class AllJobs(BaseModel):
     items: list[JobOut]
     total: int

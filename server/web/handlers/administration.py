@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from dataclasses import asdict
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -13,6 +14,7 @@ from server.accounts import Action, Resource
 from server.config import PREFIX, Settings
 from server.masking import settings_shown
 from server.store.audit import AuditEntry
+from server.store.deliveries import Delivery
 from server.store.people_records import User
 from server.web import admin_schemas as schemas
 from server.web import caption_views, views
@@ -177,6 +179,25 @@ async def export_audit(call: Call) -> web.StreamResponse:
             break
     await response.write_eof()
     return response
+
+
+@table.route(
+    "GET",
+    f"{BASE}/webhooks",
+    Action.ADMINISTER,
+    "What other servers were told, newest first",
+    query=PageQuery,
+    answer=schemas.DeliveryList,
+)
+async def list_deliveries(call: Call) -> schemas.DeliveryList:
+    query = call.query(PageQuery)
+    page = await call.services.store.deliveries.page(limit=query.limit, cursor=query.cursor)
+    return schemas.DeliveryList(items=[_delivery(item) for item in page.items], total=page.total, next=page.next)
+
+
+def _delivery(item: Delivery) -> schemas.DeliveryOut:
+    values = {name: value for name, value in asdict(item).items() if name in schemas.DeliveryOut.model_fields}
+    return schemas.DeliveryOut(server=urlsplit(item.url).hostname or "", **values)
 
 
 @table.route(
