@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -21,6 +21,8 @@ class Peaks:
     step: int
     """Samples at 48 kHz in a step."""
     values: tuple[float, ...]
+    pauses: tuple[tuple[float, float], ...] = ()
+    """When nobody is heard for a second or more: (start, end), seconds."""
 
     @property
     def step_seconds(self) -> float:
@@ -60,6 +62,48 @@ class PeakMeter:
         return Peaks(self._step, tuple(round(min(1.0, value), 4) for value in values))
 
 
+class PauseMeter:
+    """Finds where it is quiet, measured against how loud the rest is. Keeps a byte for each `STEP_S` of audio."""
+
+    STEP_S = 0.05
+    LEAST_S = 1.0
+    """What is shorter is a breath."""
+    BELOW_DB = 30
+    """How far a pause lies below loud speech."""
+    FLOOR_DB, CEILING_DB = -60, -36
+    """What is below the one is always quiet, what is above the other never."""
+
+    def __init__(self) -> None:
+        self._size = round(self.STEP_S * SAMPLE_RATE)
+        self._levels = bytearray()
+        self._rest = np.zeros(0, np.float32)
+
+    def push(self, samples: Samples) -> None:
+        """Take the next samples, shape (n,)."""
+        samples = np.concatenate((self._rest, samples))
+        whole = len(samples) // self._size
+        self._rest = samples[whole * self._size :]
+        if whole:
+            parts = samples[: whole * self._size].reshape(whole, self._size)
+            power = np.mean(np.square(parts, dtype=np.float64), axis=1)
+            self._levels += np.clip(-10 * np.log10(power + 1e-12), 0, 120).astype(np.uint8).tobytes()
+
+    def pauses(self) -> tuple[tuple[float, float], ...]:
+        """(start, end) of each, seconds, in order."""
+        levels = -np.frombuffer(bytes(self._levels), np.uint8).astype(np.int16)
+        if not len(levels):
+            return ()
+        loud = float(np.percentile(levels, 95))
+        quiet = levels < min(self.CEILING_DB, max(self.FLOOR_DB, loud - self.BELOW_DB))
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], quiet.astype(np.int8), [0]))))
+        least = round(self.LEAST_S / self.STEP_S)
+        return tuple(
+            (round(start * self.STEP_S, 2), round(end * self.STEP_S, 2))
+            for start, end in edges.reshape(-1, 2).tolist()
+            if end - start >= least
+        )
+
+
 def decode_file(file: BinaryIO) -> Iterator[Samples]:
     """The audio of an Ogg/Opus file, damaged or not, a packet at a time, mono in [-1, 1], shape (n,).
 
@@ -84,8 +128,9 @@ def decode_file(file: BinaryIO) -> Iterator[Samples]:
 
 
 def file_peaks(file: BinaryIO, limit: int = 2000) -> Peaks:
-    """The outline of an Ogg/Opus file in at most `limit` steps. Blocks: about half a minute for three hours."""
-    meter = PeakMeter(limit)
+    """Outline and pauses of an Ogg/Opus file, in at most `limit` steps. Blocks: about half a minute for three hours."""
+    meter, pauses = PeakMeter(limit), PauseMeter()
     for samples in decode_file(file):
         meter.push(samples)
-    return meter.peaks()
+        pauses.push(samples)
+    return replace(meter.peaks(), pauses=pauses.pauses())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from server.audio import ogg
@@ -34,6 +34,8 @@ class Peaks:
 
     step_s: float
     peaks: list[float]
+    pauses: list[tuple[float, float]] = field(default_factory=list)
+    """When nobody is heard for a second or more: (start, end), seconds."""
 
 
 def settle(folders: RecordingFolders, recording_id: str) -> Measured:
@@ -75,12 +77,13 @@ def peaks(folders: RecordingFolders, recording_id: str) -> Peaks:
     kept = folders.peaks(recording_id)
     try:
         values = json.loads(kept.read_text())
-        return Peaks(float(values["step_s"]), [float(value) for value in values["peaks"]])
+        pauses = [(float(start), float(end)) for start, end in values["pauses"]]
+        return Peaks(float(values["step_s"]), [float(value) for value in values["peaks"]], pauses)
     except (OSError, ValueError, KeyError, TypeError):
         pass
     drawn = draw(folders.audio(recording_id))
     draft = kept.with_suffix(".new")
-    draft.write_text(json.dumps({"step_s": drawn.step_s, "peaks": drawn.peaks}))
+    draft.write_text(json.dumps(asdict(drawn)))
     draft.replace(kept)
     return drawn
 
@@ -94,4 +97,4 @@ def draw(path: Path) -> Peaks:
             drawn = file_peaks(file, MAX_PEAKS)
     except ogg.OggError as error:
         raise NoAudio(error.message) from error
-    return Peaks(drawn.step_seconds, list(drawn.values))
+    return Peaks(drawn.step_seconds, list(drawn.values), list(drawn.pauses))

@@ -90,6 +90,21 @@ class CaptionDesk:
         page = await self._store.captions.page(stream_id, version, limit=limit, cursor=cursor, before=before)
         return Page([caption_info(item) for item in page.items], page.total, page.next)
 
+    async def lines(
+        self, stream_id: str, version: CaptionVersion, *, limit: int, cursor: str | None = None
+    ) -> Page[CaptionInfo]:
+        """The same without the words and their times. Raises InvalidRequest for a foreign cursor."""
+        await self._journal.settle()
+        page = await self._store.captions.lines(stream_id, version, limit=limit, cursor=cursor)
+        items = [
+            CaptionInfo(
+                line.number, line.rev, line.start, line.end, list(line.speakers), line.text, [], 0, True,
+                line.hidden, line.edited,
+            )
+            for line in page.items
+        ]  # fmt: skip
+        return Page(items, page.total, page.next)
+
     async def speakers(self, stream_id: str, version: CaptionVersion) -> list[SpeakerInfo]:
         """In the order in which they first spoke."""
         if version is CaptionVersion.LIVE and self._media.stream(stream_id) is not None:

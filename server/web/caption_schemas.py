@@ -13,6 +13,8 @@ from server.web.schemas import Moment, PageQuery, Request
 
 MAX_CAPTIONS = 200
 """Captions of a page."""
+MAX_LINES = 500
+"""The same without words."""
 MAX_LABELS = 20
 
 
@@ -79,12 +81,17 @@ class VersionQuery(Request):
 
 
 class CaptionQuery(VersionQuery):
-    limit: int = Field(50, ge=1, le=MAX_CAPTIONS, description="Most items of a page, 1 to 200.")
+    limit: int = Field(50, ge=1, le=MAX_LINES, description="Most items of a page, 1 to 200; to 500 without words.")
     cursor: str | None = Field(None, max_length=200, description="`next` of the page before.")
     before: int | None = Field(None, ge=1, le=2**31 - 1, description="Instead: the last ones before this caption.")
+    words: bool = Field(True, description="Whether each word comes with its times; without, `words` is empty.")
 
     @model_validator(mode="after")
     def _one_way(self) -> CaptionQuery:
+        if self.words and self.limit > MAX_CAPTIONS:
+            raise ValueError(f"limit is at most {MAX_CAPTIONS} with words")
+        if self.before is not None and not self.words:
+            raise ValueError("before is for captions with words")
         if self.cursor is not None and self.before is not None:
             raise ValueError("cursor and before exclude each other")
         return self

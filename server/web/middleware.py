@@ -124,14 +124,14 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except ClearcastError as error:
         if isinstance(error, NotFound) and _wants_page(request):
-            return pages.not_found()
+            return await pages.not_found(request.path)
         response = problems.from_error(error)
         if response.status >= 500:
             log.warning("request failed", path=request.path, code=error.code, detail=error.message)
         return response
     except web.HTTPException as error:
         if error.status == 404 and _wants_page(request):
-            return pages.not_found()
+            return await pages.not_found(request.path)
         return _from_http(error)
     except ConnectionError:
         raise

@@ -12,6 +12,7 @@ from aiohttp import web
 import server
 from server.accounts import Action
 from server.errors import NotFound
+from server.web.preload import document
 from server.web.routing import Call, RouteTable
 
 TYPES = {
@@ -34,7 +35,7 @@ def static_dir() -> Path:
 
 async def page(call: Call) -> web.StreamResponse:
     """Every address of the page is the same document; the page reads the address."""
-    return _file(static_dir() / "index.html")
+    return await _document(call.request.path)
 
 
 PAGES = (
@@ -69,9 +70,14 @@ def static_file(name: str) -> web.FileResponse:
     return _file(static_dir() / name)
 
 
-def not_found() -> web.FileResponse:
+async def not_found(path: str) -> web.Response:
     """The page too, with the status of what is not there; the page says so in words."""
-    return _file(static_dir() / "index.html", status=404)
+    return await _document(path, status=404)
+
+
+async def _document(path: str, status: int = 200) -> web.Response:
+    text = await asyncio.to_thread(document, static_dir(), path)
+    return web.Response(text=text, status=status, content_type="text/html", headers={"Cache-Control": "no-cache"})
 
 
 def _find(root: Path, name: str) -> Path:

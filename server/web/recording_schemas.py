@@ -126,6 +126,9 @@ class PeaksOut(BaseModel):
 
     step_s: float
     peaks: list[float]
+    pauses: list[list[float]] = Field(
+        description="Beginning and end, seconds, where nobody is heard for a second or more."
+    )
 
 
 class RecordingList(BaseModel):

@@ -12,45 +12,64 @@ import { startMediaSession } from "./player/mediasession.js";
 import { player } from "./player/player.js";
 import { again, Router, start } from "./router.js";
 import { store } from "./store.js";
-import { adminView } from "./views/admin.js";
-import { firstView, registerView, signInView } from "./views/door.js";
-import { friendsView } from "./views/friends.js";
-import { listenView } from "./views/listen.js";
-import { liveView } from "./views/live.js";
-import { missingView } from "./views/missing.js";
-import { noticesView } from "./views/notices.js";
-import { overlayView } from "./views/overlay.js";
-import { personView } from "./views/person.js";
-import { recordingView } from "./views/recording.js";
-import { recordingsView } from "./views/recordings.js";
-import { settingsView } from "./views/settings.js";
-import { studioView } from "./views/studio.js";
 import { publisher } from "./studio/publisher.js";
 import { toast } from "./toast.js";
-import { voicesView } from "./views/voices.js";
 
+/** The page that was asked for comes first. */
+const SETTLED_MS = 2000;
 const OVERLAY = /^\/listen\/([^/]+)\/overlay\/?$/;
+/** Views are fetched when somebody goes there, and the rest while nothing else is to be done. */
+const views = {
+  admin: () => import("./views/admin.js"),
+  door: () => import("./views/door.js"),
+  friends: () => import("./views/friends.js"),
+  listen: () => import("./views/listen.js"),
+  live: () => import("./views/live.js"),
+  missing: () => import("./views/missing.js"),
+  notices: () => import("./views/notices.js"),
+  overlay: () => import("./views/overlay.js"),
+  person: () => import("./views/person.js"),
+  recording: () => import("./views/recording.js"),
+  recordings: () => import("./views/recordings.js"),
+  settings: () => import("./views/settings.js"),
+  studio: () => import("./views/studio.js"),
+  voices: () => import("./views/voices.js"),
+};
+/** @type {import("./router.js").Route[]} */
 const ROUTES = [
-  { pattern: /^\/$/, view: () => studioView() },
-  { pattern: /^\/live\/?$/, view: () => liveView() },
-  { pattern: OVERLAY, view: overlayView },
-  { pattern: /^\/listen\/([^/]+)\/?$/, view: listenView },
-  { pattern: /^\/recordings\/?$/, view: () => recordingsView() },
-  { pattern: /^\/recordings\/([^/]+)\/?$/, view: recordingView },
-  { pattern: /^\/voices\/?$/, view: () => voicesView() },
+  { pattern: /^\/$/, view: async () => (await views.studio()).studioView() },
+  { pattern: /^\/live\/?$/, view: async () => (await views.live()).liveView() },
+  { pattern: OVERLAY, view: async (slug) => (await views.overlay()).overlayView(slug) },
+  { pattern: /^\/listen\/([^/]+)\/?$/, view: async (slug) => (await views.listen()).listenView(slug) },
+  { pattern: /^\/recordings\/?$/, view: async () => (await views.recordings()).recordingsView() },
+  { pattern: /^\/recordings\/([^/]+)\/?$/, view: async (id) => (await views.recording()).recordingView(id) },
+  { pattern: /^\/voices\/?$/, view: async () => (await views.voices()).voicesView() },
 ];
-/** Where there are accounts. */
+/** Where there are accounts. @type {import("./router.js").Route[]} */
 const SOCIAL = [
-  { pattern: /^\/sign-in\/?$/, view: () => signInView() },
-  { pattern: /^\/register\/?$/, view: () => registerView() },
-  { pattern: /^\/first\/?$/, view: () => firstView() },
-  { pattern: /^\/friends\/?$/, view: () => friendsView() },
-  { pattern: /^\/people\/([^/]+)\/?$/, view: personView },
-  { pattern: /^\/notices\/?$/, view: () => noticesView() },
-  { pattern: /^\/admin(?:\/([^/]+))?\/?$/, view: adminView },
-  { pattern: /^\/settings(?:\/([^/]+))?\/?$/, view: settingsView },
+  { pattern: /^\/sign-in\/?$/, view: async () => (await views.door()).signInView() },
+  { pattern: /^\/register\/?$/, view: async () => (await views.door()).registerView() },
+  { pattern: /^\/first\/?$/, view: async () => (await views.door()).firstView() },
+  { pattern: /^\/friends\/?$/, view: async () => (await views.friends()).friendsView() },
+  { pattern: /^\/people\/([^/]+)\/?$/, view: async (id) => (await views.person()).personView(id) },
+  { pattern: /^\/notices\/?$/, view: async () => (await views.notices()).noticesView() },
+  { pattern: /^\/admin(?:\/([^/]+))?\/?$/, view: async (section) => (await views.admin()).adminView(section) },
+  { pattern: /^\/settings(?:\/([^/]+))?\/?$/, view: async (section) => (await views.settings()).settingsView(section) },
 ];
-const REST = { pattern: /^/, view: () => missingView() };
+/** @type {import("./router.js").Route} */
+const REST = { pattern: /^/, view: async () => (await views.missing()).missingView() };
+
+/** The other views, so that one gets to them while the server is away, too. */
+function fetchRest() {
+  const idle = window.requestIdleCallback ?? ((/** @type {() => void} */ act) => setTimeout(act, 1000));
+  const waiting = Object.values(views);
+  const next = () => {
+    const fetchNext = waiting.shift();
+    // A view that cannot be had now is asked for again by whoever goes there.
+    if (fetchNext) void fetchNext().catch(() => undefined).then(() => idle(next));
+  };
+  idle(next);
+}
 
 /** Ask until the server answers; meanwhile say what is going on. */
 async function load() {
@@ -91,6 +110,8 @@ async function main() {
   }
   const routes = store.auth.accounts ? [...ROUTES, ...SOCIAL, REST] : [...ROUTES, REST];
   start(new Router(byId("content"), routes, moved, instead));
+  window.addEventListener("load", () => setTimeout(fetchRest, SETTLED_MS));
+  if (document.readyState === "complete") setTimeout(fetchRest, SETTLED_MS);
 }
 
 /** The session is over: it ran out, or was ended elsewhere. Who is on air is not thrown off the page. */

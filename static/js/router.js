@@ -1,5 +1,7 @@
 /** Pages by address, through the history API: following a link does not stop the sound. */
 
+import { h } from "./dom.js";
+
 /** @typedef {import("./types.js").View} View */
 /** @typedef {{ pattern: RegExp, view: (part: string) => View | Promise<View> }} Route */
 
@@ -42,6 +44,18 @@ export class Router {
     void this.show(true);
   }
 
+  /** @param {Route} route @param {string} part @returns {Promise<View>} */
+  async make(route, part) {
+    try {
+      return await route.view(part);
+    } catch (error) {
+      console.error(error);
+      const retry = h("button", { type: "button", class: "btn first", on: { click: () => void this.show() } }, "Try again");
+      const lead = h("p", { class: "lead", role: "status" }, "The server did not answer when this page was asked for. Check your connection.");
+      return { element: h("div", { class: "col" }, h("h1", null, "This page did not load"), lead, h("div", { class: "row" }, retry)), title: "Not loaded" };
+    }
+  }
+
   /** @param {boolean} [moved] by the person, so the new page takes the focus */
   async show(moved = false) {
     const turn = ++this.turn;
@@ -51,7 +65,7 @@ export class Router {
     const route = this.routes.find(({ pattern }) => pattern.test(path)) ?? this.routes[0];
     if (!route) return;
     const part = decodeURIComponent(path.match(route.pattern)?.[1] ?? "");
-    const view = await route.view(part);
+    const view = await this.make(route, part);
     if (turn !== this.turn) return void view.leave?.();
     this.view?.leave?.();
     this.view = view;

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from server.audio.ogg import OggError, OggOpusWriter
 from server.audio.opus import OpusEncoder
-from server.audio.peaks import PeakMeter, decode_file, file_peaks
+from server.audio.peaks import PauseMeter, PeakMeter, decode_file, file_peaks
 
 
 def recording(seconds: int) -> tuple[bytes, list[int]]:
@@ -72,3 +72,21 @@ def test_steps_stay_within_the_limit_and_miss_nothing(cuts: list[int], limit: in
 def test_a_limit_below_two_is_refused() -> None:
     with pytest.raises(ValueError):
         PeakMeter(1)
+
+
+def test_pauses_are_found_whatever_the_level_of_speech_and_room() -> None:
+    noise = np.random.default_rng(5).standard_normal(12 * 48_000).astype(np.float32)
+    speaks = np.repeat([1, 0, 0, 1, 1, 0, 1, 0, 0, 0, 1, 1], 48_000).astype(bool)
+    speaks[int(5.2 * 48_000) : int(5.7 * 48_000)] = True  # a pause with a word in it is two breaths
+    for loud, room in ((0.2, 0.001), (0.02, 0.0002), (0.2, 0.0)):
+        meter = PauseMeter()
+        for part in np.array_split(np.where(speaks, loud, room) * noise, 777):
+            meter.push(part.astype(np.float32))
+        assert meter.pauses() == ((1.0, 3.0), (7.0, 10.0))
+
+
+def test_noise_that_never_stops_has_no_pauses() -> None:
+    meter = PauseMeter()
+    meter.push((0.05 * np.random.default_rng(5).standard_normal(5 * 48_000)).astype(np.float32))
+    assert meter.pauses() == ()
+    assert PauseMeter().pauses() == ()

@@ -74,7 +74,22 @@ async def test_captions_are_read_page_by_page(http: aiohttp.ClientSession) -> No
     assert [item["id"] for item in [*page["items"], *rest["items"]]] == [1, 2, 3, 4]
     before = await ask(http, "GET", f"{PATH}/captions?limit=2&before=4")
     assert [item["id"] for item in before["items"]] == [2, 3]
-    for wrong in ("limit=201", "limit=0", "cursor=xx", "version=last", "before=0", f"before=3&cursor={page['next']}"):
+    light = await ask(http, "GET", f"{PATH}/captions?limit=3&words=false")
+    assert [item | {"words": []} for item in light["items"]] == [
+        item | {"words": [], "committed": 0} for item in whole["items"][:3]
+    ]
+    rest = await ask(http, "GET", f"{PATH}/captions?limit=500&words=false&cursor={light['next']}")
+    assert ([item["id"] for item in rest["items"]], rest["total"], rest["next"]) == ([4], 4, None)
+    for wrong in (
+        "limit=501&words=false",
+        "before=3&words=false",
+        "limit=201",
+        "limit=0",
+        "cursor=xx",
+        "version=last",
+        "before=0",
+        f"before=3&cursor={page['next']}",
+    ):
         async with http.get(f"{PATH}/captions?{wrong}") as response:
             await problem(response, 400)
 

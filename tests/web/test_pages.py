@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,19 @@ async def test_every_address_of_the_page_is_the_page(http: aiohttp.ClientSession
     assert "<title>Clearcast</title>" in text
     assert " style=" not in text  # the policy forbids it
     assert "<script>" not in text
+
+
+async def test_the_document_names_every_module_that_its_address_needs(http: aiohttp.ClientSession) -> None:
+    named = {}
+    for path in ("/recordings/abc", "/listen/abc", "/nothing-of-ours"):
+        async with http.get(path) as response:
+            named[path] = set(re.findall(r'modulepreload" href="/static/(js/[\w/]+\.js)"', await response.text()))
+    assert {"js/app.js", "js/dom.js", "js/views/recording.js", "js/waveform.js"} <= named["/recordings/abc"]
+    assert "js/views/listen.js" not in named["/recordings/abc"]
+    assert "js/views/listen.js" in named["/listen/abc"]
+    for name in named["/recordings/abc"]:
+        async with http.get(f"/static/{name}") as response:
+            assert response.status == 200
 
 
 async def test_the_service_worker_may_look_after_the_whole_site(http: aiohttp.ClientSession) -> None:

@@ -50,7 +50,10 @@ async def list_captions(call: Call) -> schemas.CaptionList:
     query = call.query(schemas.CaptionQuery)
     desk, stream_id = call.services.caption_desk, call.subject.id
     version = await desk.version(stream_id, query.version)
-    page = await desk.page(stream_id, version, limit=query.limit, cursor=query.cursor, before=query.before)
+    if query.words:
+        page = await desk.page(stream_id, version, limit=query.limit, cursor=query.cursor, before=query.before)
+    else:
+        page = await desk.lines(stream_id, version, limit=query.limit, cursor=query.cursor)
     owned = owner_of(call) == call.actor.id
     return schemas.CaptionList(
         items=[views.caption(item, owned=owned) for item in page.items],

@@ -189,4 +189,4 @@ async def _check_range(request: web.Request, path: Path) -> None:
 )
 async def read_peaks(call: Call) -> PeaksOut:
     drawn = await call.services.library.peaks(call.subject)
-    return PeaksOut(step_s=drawn.step_s, peaks=drawn.peaks)
+    return PeaksOut(step_s=drawn.step_s, peaks=drawn.peaks, pauses=[list(pause) for pause in drawn.pauses])

@@ -6,7 +6,7 @@ import { toast } from "../toast.js";
 import { changeCaption } from "./api.js";
 
 /** @typedef {import("../types.js").Caption} Caption */
-/** @typedef {import("./turns.js").TurnList} TurnList */
+/** @typedef {{ caption: (id: number) => HTMLElement | null }} Elements by number, those that there are */
 
 const HINT = "Enter corrects, Delete hides, the arrow keys go up and down";
 
@@ -21,7 +21,7 @@ const HINT = "Enter corrects, Delete hides, the arrow keys go up and down";
 export class Correcting {
   /**
    * @param {HTMLElement} place in which the buttons float
-   * @param {() => TurnList} list
+   * @param {() => Elements} list
    * @param {Source} source
    */
   constructor(place, list, source) {

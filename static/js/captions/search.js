@@ -6,15 +6,25 @@ import { h, icon, say } from "../dom.js";
 
 /** As it is compared: without case and without marks on letters. @param {string} text */
 const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replace(/\s+/g, " ").trim();
+/** Of thousands, each is made comparable once. @type {WeakMap<Caption, string>} */
+const known = new WeakMap();
+/** @param {Caption} caption */
+function comparable(caption) {
+  const text = known.get(caption) ?? plain(caption.text);
+  known.set(caption, text);
+  return text;
+}
 
 /**
  * @typedef {object} Searched
  * @property {() => Caption[]} all in order
+ * @property {() => Caption[]} present those that have elements
  * @property {(id: number) => HTMLElement | null} element
  * @property {(caption: Caption) => void} reach brings it into view
+ * @property {() => boolean} whole whether all are known yet
  */
 
-function parts() {
+function elements() {
   const field = h("input", { type: "search", class: "field", placeholder: "Search in the transcript", "aria-label": "Search in the transcript", autocomplete: "off", dir: "auto", data: { testid: "search" } });
   const told = h("span", { class: "sub tn", role: "status", data: { testid: "search-found" } });
   const button = (/** @type {string} */ label, /** @type {string} */ look) => h("button", { type: "button", class: `btn icon ${look}`, "aria-label": label, title: label }, icon("down", 20));
@@ -32,7 +42,8 @@ export function search(searched) {
   let asked = "";
   /** @type {Set<HTMLElement>} */
   const marked = new Set();
-  const { opener, row, field, told, before, after } = parts();
+  const parts = elements();
+  const { opener, row, field, told, before, after } = parts;
 
   /** @param {boolean} open */
   function set(open) {
@@ -44,24 +55,30 @@ export function search(searched) {
       look();
     }
   }
-  function mark() {
+  /** What of it is on the page. */
+  function shown() {
     for (const element of marked) element.classList.remove("match", "here");
     marked.clear();
-    for (const [place, { id }] of found.entries()) {
-      const element = searched.element(id);
+    if (!asked) return;
+    for (const caption of searched.present()) {
+      const element = comparable(caption).includes(asked) ? searched.element(caption.id) : null;
       if (!element) continue;
       element.classList.add("match");
-      element.classList.toggle("here", place === at);
+      element.classList.toggle("here", caption.id === found[at]?.id);
       marked.add(element);
     }
-    say(told, found.length > 0 ? `${at + 1} of ${found.length}` : asked ? "Not found" : "");
+  }
+  function mark() {
+    shown();
+    const more = searched.whole() ? "" : ", still loading";
+    say(told, found.length > 0 ? `${at + 1} of ${found.length}${more}` : asked ? (more ? "Loading…" : "Not found") : "");
     before.disabled = after.disabled = found.length < 2;
   }
   /** What is looked for, or looked through, has changed. */
   function look() {
     const was = found[at]?.id;
     asked = plain(field.value);
-    found = asked ? searched.all().filter(({ text }) => plain(text).includes(asked)) : [];
+    found = asked ? searched.all().filter((caption) => comparable(caption).includes(asked)) : [];
     at = Math.max(0, found.findIndex(({ id }) => id === was));
     mark();
   }
@@ -69,10 +86,23 @@ export function search(searched) {
   function go(by) {
     if (found.length === 0) return;
     at = (at + by + found.length) % found.length;
-    mark();
     const here = found[at];
     if (here) searched.reach(here);
+    mark();
   }
+  listen(parts, look, go, set);
+  /** @param {string} text */
+  function find(text) {
+    set(true);
+    field.value = text;
+    look();
+    go(0);
+  }
+  return { opener, row, shown, find, again: () => { if (asked) look(); } };
+}
+
+/** @param {ReturnType<typeof elements>} parts @param {() => void} look @param {(by: number) => void} go @param {(open: boolean) => void} set */
+function listen({ opener, row, field, before, after }, look, go, set) {
   field.addEventListener("input", () => {
     look();
     go(0);
@@ -89,5 +119,4 @@ export function search(searched) {
   opener.addEventListener("click", () => set(Boolean(row.hidden)));
   before.addEventListener("click", () => go(-1));
   after.addEventListener("click", () => go(1));
-  return { opener, row, again: () => { if (asked) look(); } };
 }

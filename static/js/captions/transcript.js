@@ -13,13 +13,11 @@ import { Naming } from "./naming.js";
 import { Speakers } from "./speakers.js";
 import { search } from "./search.js";
 import { nameButton, SpeakerCard } from "./speakercard.js";
-import { TurnList } from "./turns.js";
-import { wordNodes } from "./words.js";
+import { pages, Words } from "./pages.js";
+import { WindowedTurns } from "./windowed.js";
+import { wordAt, wordNodes } from "./words.js";
 
 /** @typedef {import("../types.js").Caption} Caption */
-/** @typedef {import("./api.js").Page} Page */
-
-const PAGE = 200;
 /** Whoever scrolls reads; the text does not run away from them. */
 const READING_MS = 5000;
 
@@ -47,11 +45,15 @@ export class Transcript extends Emitter {
     this.scrolledAt = -Infinity;
     this.turn = 0;
     const open = own ? (/** @type {HTMLElement} */ place, /** @type {string} */ label) => this.card.open(place, label) : null;
-    this.list = new TurnList({ name: (who) => nameButton(who, open), dress: (element, caption) => own && this.correcting.dress(element, caption), lead: ({ first }) => this.time(first) });
-    this.flow = h("div", { class: "tr-flow", tabIndex: 0, role: "region", "aria-label": "Transcript", data: { testid: "transcript" } }, this.list.element);
+    this.flow = h("div", { class: "tr-flow", tabIndex: 0, role: "region", "aria-label": "Transcript", data: { testid: "transcript" } });
+    this.list = new WindowedTurns(this.flow, { name: (who) => nameButton(who, open), dress: (element, caption) => own && this.correcting.dress(element, caption), lead: ({ first }) => this.time(first) }, (came) => this.appeared(came));
+    this.flow.append(this.list.element);
+    this.words = new Words((before, count) => getCaptions(stream, { before, limit: count, version: this.version }), (came) => this.learnWords(came));
+    /** How many captions there are, and how often they changed. */
+    this.total = this.drawn = 0;
     this.state = h("p", { class: "sub", role: "status", data: { testid: "transcript-state" } });
     this.choice = this.versions();
-    this.search = search({ all: () => this.ordered, element: (id) => this.list.caption(id), reach: (caption) => this.reach(caption) });
+    this.search = search({ all: () => this.ordered, present: () => this.list.present, element: (id) => this.list.caption(id), reach: (caption) => this.reach(caption), whole: () => this.captions.size >= this.total });
     this.place = h("div", { class: "tr-place" }, this.flow);
     this.element = h("section", { class: "tr", hidden: true, "aria-label": "Transcript" }, h("header", { class: "sec" }, h("h2", null, "Transcript"), h("span", { class: "grow" }), this.choice.element, this.search.opener), this.search.row, this.state, this.place);
     this.lanes = lanes(duration, own ? (place, label) => this.laneCard.open(place, label) : null);
@@ -98,22 +100,21 @@ export class Transcript extends Emitter {
     const turn = ++this.turn;
     /** @type {Map<number, Caption>} */
     const found = new Map();
-    /** @type {string | null} */
-    let cursor = null;
+    this.words.forget();
     try {
-      do {
-        /** @type {Page} */
-        const page = await getCaptions(this.stream, { limit: PAGE, ...(version ? { version } : {}), ...(cursor ? { cursor } : {}) });
+      for await (const page of pages(this.stream, version)) {
         if (turn !== this.turn) return;
         for (const caption of page.items) found.set(caption.id, caption);
-        if (cursor === null) this.version = page.version ?? "";
+        this.version = page.version ?? "";
+        this.total = page.total ?? found.size;
         this.captions = found;
         this.speakers.set(page.speakers);
-        cursor = page.next;
         this.draw();
-      } while (cursor);
+      }
+      this.total = found.size;
+      this.search.again();
     } catch (error) {
-      if (!(error instanceof ApiError && error.status === 404)) say(this.state, `The transcript did not load. ${words(error)}`);
+      if (!(error instanceof ApiError && error.status === 404)) say(this.state, `${found.size ? "The rest of the transcript" : "The transcript"} did not load. ${words(error)}`);
     }
     this.mark();
   }
@@ -122,9 +123,28 @@ export class Transcript extends Emitter {
     this.ordered = [...this.captions.values()].sort((a, b) => a.start - b.start || a.id - b.id);
     this.list.show(this.ordered, (labels) => this.speakers.all(labels));
     this.lanes.show(this.ordered.filter((caption) => !caption.hidden), this.speakers);
+    this.drawn += 1;
     this.correcting.rove();
     this.search.again();
     this.mark();
+  }
+
+  /** @param {Caption[]} captions that have just got elements */
+  appeared(captions) {
+    this.words.want(captions);
+    this.correcting?.rove();
+    this.search?.shown();
+    if (this.current && captions.some(({ id }) => id === this.current?.id)) this.dress(this.current, true);
+  }
+
+  /** @param {Caption[]} captions the same as before, with words */
+  learnWords(captions) {
+    for (const caption of captions) if (this.captions.get(caption.id)?.rev === caption.rev) this.captions.set(caption.id, caption);
+    this.ordered = this.ordered.map((caption) => this.captions.get(caption.id) ?? caption);
+    this.list.show(this.ordered, (labels) => this.speakers.all(labels));
+    this.correcting.rove();
+    this.search.shown();
+    if (this.current) this.dress(this.captions.get(this.current.id) ?? null, true);
   }
 
   /** @param {Caption} caption */
@@ -146,7 +166,7 @@ export class Transcript extends Emitter {
     const element = target?.closest(".cap");
     if (!target || !(element instanceof HTMLElement) || element.dataset["editing"] || getSelection()?.isCollapsed === false) return;
     const caption = this.captions.get(Number(element.dataset["caption"]));
-    if (caption) this.seek(Number(target.dataset["from"] ?? caption.start) / RATE);
+    if (caption) this.seek((event instanceof MouseEvent ? wordAt(caption, element, event.clientX, event.clientY) : caption.start) / RATE);
   }
 
   /** @param {number} at @returns {Caption | null} the last that begins before */
@@ -180,15 +200,18 @@ export class Transcript extends Emitter {
   become(caption) {
     this.dress(this.current, false);
     this.current = caption;
+    const reading = performance.now() - this.scrolledAt < READING_MS;
+    if (caption && !reading) this.list.bring(caption.id);
     const element = this.dress(caption, true);
-    if (!element || performance.now() - this.scrolledAt < READING_MS) return;
+    if (caption) this.words.want([this.captions.get(caption.id) ?? caption]);
+    if (!element || reading) return;
     const [box, line] = [this.flow.getBoundingClientRect(), element.getBoundingClientRect()];
     if (line.top < box.top + 8 || line.bottom > box.bottom - 48) this.flow.scrollTop += line.top - box.top - box.height / 3;
   }
 
   /** @param {Caption} caption that is looked for: whoever looks reads */
   reach({ id }) {
-    const [box, line] = [this.flow.getBoundingClientRect(), this.list.caption(id)?.getBoundingClientRect()];
+    const [line, box] = [this.list.bring(id)?.getBoundingClientRect(), this.flow.getBoundingClientRect()];
     this.scrolledAt = performance.now();
     if (line) this.flow.scrollTop += line.top - box.top - box.height / 3;
   }
@@ -206,6 +229,8 @@ export class Transcript extends Emitter {
   leave() {
     this.turn += 1;
     this.unfollow();
+    this.words.forget();
+    this.list.stop();
     this.lanes.leave();
   }
 }

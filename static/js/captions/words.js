@@ -58,3 +58,35 @@ function trimmed(nodes) {
   else if (first instanceof HTMLElement && first.tagName === "EM") first.textContent = (first.textContent ?? "").trimStart();
   return nodes;
 }
+
+/**
+ * The word that was pressed.
+ * @param {Caption} caption
+ * @param {HTMLElement} element its own
+ * @param {number} x
+ * @param {number} y
+ * @returns {number} where it begins, samples; the caption's beginning where that is not known
+ */
+export function wordAt(caption, element, x, y) {
+  const [node, offset] = caret(x, y);
+  if (!node || !element.contains(node)) return caption.start;
+  const before = new Range();
+  before.setStart(element, 0);
+  before.setEnd(node, offset);
+  let left = before.toString().length;
+  const { text, words } = caption;
+  if (caption.edited || joined(words).trim() !== text.trim()) return caption.start;
+  for (const [at, word] of words.entries()) {
+    left -= at === 0 ? word.text.trimStart().length : word.text.length;
+    if (left < 0) return word.start;
+  }
+  return words.at(-1)?.start ?? caption.start;
+}
+
+/** @param {number} x @param {number} y @returns {[Node | null, number]} */
+function caret(x, y) {
+  const found = document.caretPositionFromPoint?.(x, y);
+  if (found) return [found.offsetNode, found.offset];
+  const range = document.caretRangeFromPoint?.(x, y);
+  return range ? [range.startContainer, range.startOffset] : [null, 0];
+}
