@@ -26,6 +26,7 @@ BENCHES = {
     "exchange": "how long a hop takes to the denoise worker and back",
     "fanout": "what one more listener costs",
     "latency": "how long the server holds on to sound",
+    "lists": "how many pages of lists one core answers",
     "pipeline": "whether captions ever delay audio",
     "presence": "how soon friends see that somebody came or went",
     "soak": "whether the server stays as it is for minutes and hours",
