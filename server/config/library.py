@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import re
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
 
 from server.config.models import ModelSettings
+
+_SITE = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+"""A site as a Content-Security-Policy takes it (CSP level 3, section 2.3.1): `*.` stands for its subdomains."""
 
 
 class LibrarySettings(ModelSettings):
@@ -43,3 +50,22 @@ class LibrarySettings(ModelSettings):
         0, ge=0, description="Days after which a recording goes to the bin by itself; 0: it stays for ever."
     )
     bin_days: int = Field(30, ge=1, description="Days that a recording stays in the bin before it goes for good.")
+    embed_sites: Annotated[list[str], NoDecode] = Field(
+        [],
+        description="Other sites whose pages may show a recording's player in a frame (`/embed/recordings/…`), "
+        "separated by commas; `*` for all. Who may hear stays what it is.",
+    )
+
+    @field_validator("embed_sites", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        parts = value.split(",") if isinstance(value, str) else value
+        return [str(part).strip().rstrip("/") for part in parts if str(part).strip()]
+
+    @field_validator("embed_sites")
+    @classmethod
+    def _framing(cls, value: list[str]) -> list[str]:
+        for site in value:
+            if site != "*" and not _SITE.fullmatch(site):
+                raise ValueError(f"{site!r} is no site; one looks like https://radio.example")
+        return value

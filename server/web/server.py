@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from server.web import middleware, pages
+from server.web import embed, middleware, pages
 from server.web.handlers import (
     about,
     access,
@@ -67,6 +67,7 @@ TABLES = (
     events.table,
     health.table,
     api_docs.table,
+    embed.table,
     pages.table,
 )
 ROUTES: list[Route] = [route for part in TABLES for route in part.routes]
