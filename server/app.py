@@ -161,6 +161,8 @@ class Server:
     async def _begin(self, services: Services, parts: Parts) -> None:
         """Streams and jobs of an earlier run go on; when the server closes, everybody is told first."""
         await services.leaving.go_on()
+        self._stack.push_async_callback(services.export_desk.conversions.close)
+        await services.export_desk.conversions.start()
         self._stack.push_async_callback(services.leaving.close)
         self._stack.push_async_callback(watch_over(services))
         left = await self._recover(services, parts.media, parts.caption_journal)

@@ -42,6 +42,12 @@ def lower_priority(nice: int = PATIENT) -> None:
             AUTOGROUP.write_text(str(nice))
 
 
+def lower_thread_priority(nice: int = PATIENT) -> None:
+    """Let everything else run before the thread that calls this; Linux knows priorities of threads."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+
+
 def allow_many_files(wanted: int = MANY_FILES) -> int:
     """Raise the limit of open files towards `wanted`, as far as the system lets this account; the limit now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

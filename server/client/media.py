@@ -14,9 +14,8 @@ from av.audio.resampler import AudioResampler
 from av.error import FFmpegError
 
 from server.audio.frame import Samples
-from server.audio.ogg import OggOpusWriter
-from server.audio.opus import OpusEncoder
-from server.clock import PACKET, SAMPLE_RATE
+from server.audio.ogg_encode import OggOpusEncoder
+from server.clock import SAMPLE_RATE
 from server.errors import ClearcastError, DiskFull, NotFound
 
 BLOCK = SAMPLE_RATE // 2
@@ -102,32 +101,16 @@ class OggWriter:
     """Opus in Ogg, 64 kbit/s; stereo 256."""
 
     def __init__(self, path: Path, channels: int = 1) -> None:
-        self._encoder = OpusEncoder(channels, bitrate=64_000 if channels == 1 else 256_000)
-        self._ogg = OggOpusWriter(self._encoder.lookahead, serial=1, channels=channels)
+        self._encoder = OggOpusEncoder(channels)
         self._file = path.open("wb")
-        self._file.write(self._ogg.header())
-        self._rest = np.zeros((0,) if channels == 1 else (0, channels), np.float32)
-        self._samples = 0
 
     def write(self, samples: Samples) -> None:
-        self._samples += len(samples)
-        joined = np.concatenate([self._rest, samples])
-        whole = len(joined) // PACKET * PACKET
-        for start in range(0, whole, PACKET):
-            self._ogg.packet(self._encoder.encode(joined[start : start + PACKET]))
-            if self._ogg.pending >= SAMPLE_RATE:
-                self._file.write(self._ogg.page())
-        self._rest = joined[whole:]
+        self._file.write(self._encoder.push(samples))
 
     def close(self) -> None:
         if self._file.closed:
             return
-        # The encoder still holds its lookahead.
-        count = (-(len(self._rest) + self._encoder.lookahead)) % PACKET + self._encoder.lookahead
-        tail = np.zeros((count, *self._rest.shape[1:]), np.float32)
-        written = self._samples
-        self.write(tail)
-        self._file.write(self._ogg.close(written))
+        self._file.write(self._encoder.finish())
         self._file.close()
 
 

@@ -50,6 +50,11 @@ class LibrarySettings(ModelSettings):
         0, ge=0, description="Days after which a recording goes to the bin by itself; 0: it stays for ever."
     )
     bin_days: int = Field(30, ge=1, description="Days that a recording stays in the bin before it goes for good.")
+    exports_cache_mb: int = Field(
+        2000,
+        ge=0,
+        description="Room for what was made of recordings in other formats, MB; what was not asked for longest goes.",
+    )
     embed_sites: Annotated[list[str], NoDecode] = Field(
         [],
         description="Other sites whose pages may show a recording's player in a frame (`/embed/recordings/…`), "

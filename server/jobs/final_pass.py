@@ -15,6 +15,7 @@ from server.inference.caption_lane import CaptionOptions, Ear, Urgency
 from server.jobs.hearing import Heard, OpenFile, hear
 from server.jobs.known_voices import named_by_voice
 from server.jobs.runner import Kind, Patience, Progress
+from server.log import get_logger
 from server.recordings.files import RecordingFolders
 from server.speech.changes import compare
 from server.speech.final import Account, final_account, final_labels, live_turns, with_corrections
@@ -24,6 +25,8 @@ from server.store.records import CaptionVersion, Job, Recording, RecordingState,
 from server.store.store import Store
 
 KIND = "final-pass"
+
+log = get_logger(__name__)
 
 HEARD_SHARE = 0.95
 """Of the job's progress: the rest is working out who spoke, joining and writing."""
@@ -139,11 +142,12 @@ class FinalPass:
         for attempt in range(WRITE_ATTEMPTS):
             stamps = {version: await self.store.captions.stamp(stream_id, version) for version in versions}
             live, earlier = [await self._account(stream_id, version) for version in versions]
-            account, prints, result = await asyncio.to_thread(self._join, live, earlier, heard, voices)
+            account, turns, prints, result = await asyncio.to_thread(self._join, live, earlier, heard, voices)
             try:
                 await self.store.captions.replace(
                     stream_id, CaptionVersion.FINAL, account.captions, account.speakers, prints, based_on=stamps
                 )
+                await asyncio.to_thread(self._keep_turns, stream_id, turns)
                 return result
             except Conflict:
                 if attempt + 1 == WRITE_ATTEMPTS:
@@ -152,18 +156,27 @@ class FinalPass:
 
     def _join(
         self, live: Account, earlier: Account, heard: Heard, voices: Sequence[Voice]
-    ) -> tuple[Account, dict[str, VoicePrint], dict[str, Any]]:
+    ) -> tuple[Account, list[SpeakerTurn], dict[str, VoicePrint], dict[str, Any]]:
         """Blocks: seconds for a recording of hours. `earlier` is what another attempt has written."""
         live = with_corrections(live, earlier)
         mapping = self.map_speakers(live_turns(live.captions), heard.turns)
         account = final_account(heard.words, heard.turns, live, mapping, heard.gaps)
-        prints = _prints(heard, final_labels(heard.turns, live.speakers, mapping))
+        labels = final_labels(heard.turns, live.speakers, mapping)
+        turns = [replace(turn, speaker=labels[turn.speaker]) for turn in heard.turns]
+        prints = _prints(heard, labels)
         new = {entry.label for entry in account.speakers} - {entry.label for entry in live.speakers}
         if prints and new and heard.prints is not None:
             limits = self.voice_limits(heard.prints.model)
             account = replace(account, speakers=tuple(named_by_voice(account.speakers, new, prints, voices, limits)))
         result = {**asdict(compare(live, account)), "gaps": len(heard.gaps)}
-        return account, prints, result
+        return account, turns, prints, result
+
+    def _keep_turns(self, recording_id: str, turns: Sequence[SpeakerTurn]) -> None:
+        """For the speakers' tracks, which do with the captions where it cannot be written."""
+        try:
+            self.files.write_turns(recording_id, turns)
+        except OSError as error:
+            log.warning("who spoke when was not kept", recording=recording_id, error=str(error))
 
 
 def _prints(heard: Heard, labels: Mapping[str, str]) -> dict[str, VoicePrint]:

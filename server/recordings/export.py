@@ -14,13 +14,12 @@ from server.errors import Unavailable
 from server.queues import Policy, Queue
 from server.recordings.captions import CaptionDesk
 from server.recordings.files import VERSIONS, RecordingFolders
+from server.recordings.zipped import ZipPipe, stored
 from server.speech.transcript import Transcript, as_json, as_vtt
 from server.store.records import CaptionVersion, StoredStream
 from server.store.store import Store
 
 AT_ONCE = 2
-PIECE = 256 * 1024
-"""Bytes that are read of a file at a time."""
 RETRY_AFTER = 60
 README = """Everything that this Clearcast server has of you, but for passwords and keys, of which it knows no text.
 
@@ -37,25 +36,6 @@ EXPORTS = Queue(
     holds="people who are being sent all of their data",
     drop="Somebody was answered 503 and asked to come again in a minute.",
 )
-
-
-class _Pipe:
-    """What the zip writer writes into; it cannot go back, so nothing needs to be kept."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self._parts.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def take(self) -> bytes:
-        """What was written since the last time."""
-        parts, self._parts = self._parts, []
-        return b"".join(parts)
 
 
 class Exports:
@@ -79,8 +59,8 @@ class Exports:
             raise Unavailable("Others are taking their data along just now.", code="busy", retry_after=RETRY_AFTER)
         self._busy += 1
         try:
-            pipe = _Pipe()
-            with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
+            pipe = ZipPipe()
+            with pipe.archive() as archive:
                 async with aclosing(self._parts(user_id, archive, pipe)) as parts:
                     async for part in parts:
                         yield part
@@ -88,7 +68,7 @@ class Exports:
         finally:
             self._busy -= 1
 
-    async def _parts(self, user_id: str, archive: zipfile.ZipFile, pipe: _Pipe) -> AsyncGenerator[bytes, None]:
+    async def _parts(self, user_id: str, archive: zipfile.ZipFile, pipe: ZipPipe) -> AsyncGenerator[bytes, None]:
         archive.writestr("README.txt", README)
         everything = await self._store.belongings.everything(user_id)
         picture = await self._store.users.avatar(user_id)
@@ -106,7 +86,7 @@ class Exports:
                 async for part in parts:
                     yield part
 
-    async def _captions(self, stream_id: str, archive: zipfile.ZipFile, pipe: _Pipe) -> AsyncGenerator[bytes, None]:
+    async def _captions(self, stream_id: str, archive: zipfile.ZipFile, pipe: ZipPipe) -> AsyncGenerator[bytes, None]:
         stream = await self._store.stream(stream_id)
         for version in CaptionVersion:
             account = await self._desk.account(stream_id, version)
@@ -119,17 +99,15 @@ class Exports:
                 await asyncio.to_thread(archive.writestr, name, text)
             yield pipe.take()
 
-    async def _audio(self, recording_id: str, archive: zipfile.ZipFile, pipe: _Pipe) -> AsyncGenerator[bytes, None]:
+    async def _audio(self, recording_id: str, archive: zipfile.ZipFile, pipe: ZipPipe) -> AsyncGenerator[bytes, None]:
         for version in VERSIONS:
             try:
                 source: BinaryIO = await asyncio.to_thread(self._files.audio(recording_id, version).open, "rb")
             except OSError:  # there is no such version, or it lies in the bin
                 continue
-            entry = zipfile.ZipInfo(f"recordings/{recording_id}/{version}.opus")  # stored: it is compressed already
-            with source, archive.open(entry, "w", force_zip64=True) as target:
-                while piece := await asyncio.to_thread(source.read, PIECE):
-                    await asyncio.to_thread(target.write, piece)
-                    yield pipe.take()
+            async with aclosing(stored(f"recordings/{recording_id}/{version}.opus", source, archive, pipe)) as parts:
+                async for part in parts:
+                    yield part
 
 
 def _about(stream: StoredStream, version: CaptionVersion) -> dict[str, Any]:

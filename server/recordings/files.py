@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from server.speech.processor import SpeakerTurn
 from server.store.ids import is_id
 
 BIN = ".bin"
+EXPORTS = "exports"
+TURNS = "turns.json"
 VERSIONS = ("clean", "raw")
 
 
@@ -43,6 +46,32 @@ class RecordingFolders:
     def events(self, recording_id: str) -> Path:
         """What happened in the stream, line by line."""
         return self._folder(recording_id) / "events.jsonl"
+
+    def write_turns(self, recording_id: str, turns: Iterable[SpeakerTurn]) -> None:
+        """Keep who spoke when, as it was worked out from the whole recording."""
+        path = self._folder(recording_id) / TURNS
+        draft = path.with_suffix(".new")
+        draft.write_text(
+            json.dumps([[turn.start, turn.end, turn.speaker, round(turn.probability, 4)] for turn in turns])
+        )
+        draft.replace(path)
+
+    def read_turns(self, recording_id: str) -> list[SpeakerTurn] | None:
+        """The same; None where it was not kept."""
+        try:
+            kept = json.loads((self._folder(recording_id) / TURNS).read_text("utf-8"))
+            return [SpeakerTurn(int(start), int(end), str(who), float(sure)) for start, end, who, sure in kept]
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def exports(self, recording_id: str) -> Path:
+        """What was made of the recording for people to take along; all of it can be made again."""
+        return self._folder(recording_id) / EXPORTS
+
+    def all_exports(self) -> Iterator[Path]:
+        """Such files of all recordings, those in the bin too."""
+        yield from self.root.glob(f"*/{EXPORTS}/*")
+        yield from self.root.glob(f"{BIN}/*/{EXPORTS}/*")
 
     def size(self, recording_id: str) -> int:
         """Bytes of all audio of a recording."""
@@ -82,7 +111,8 @@ class RecordingFolders:
         return (path if path.exists() else self._folder(recording_id)).stat().st_mtime
 
     def bin(self, recording_id: str) -> None:
-        """Move a recording to the bin."""
+        """Move a recording to the bin, without what was made of it."""
+        shutil.rmtree(self.exports(recording_id), ignore_errors=True)
         self._move(self._folder(recording_id), self._binned(recording_id))
 
     def restore(self, recording_id: str) -> None:

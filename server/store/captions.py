@@ -144,8 +144,10 @@ class CaptionTable:
     async def all(self, stream_id: str, version: CaptionVersion) -> list[Caption]:
         """One whole account, in the order in which it was said."""
         query = select(CaptionRow).where(CaptionRow.stream_id == stream_id, CaptionRow.version == version)
+        query = query.order_by(CaptionRow.start, CaptionRow.number).execution_options(yield_per=CHUNK)
         async with self._database.read() as session:
-            return [_caption(row) for row in await session.scalars(query.order_by(CaptionRow.start, CaptionRow.number))]
+            rows = await session.stream_scalars(query)
+            return [_caption(row) async for part in rows.partitions() for row in part]
 
     async def get(self, stream_id: str, version: CaptionVersion, number: int) -> Caption:
         """Raises NotFound."""

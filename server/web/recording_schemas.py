@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, field_validator, model_validator
 
@@ -135,11 +135,6 @@ class RecordingList(BaseModel):
     items: list[RecordingOut]
     total: int
     next: str | None
-
-
-class AudioQuery(Request):
-    version: Literal["clean", "raw"] = Field("clean", description="`raw` is the sound before the denoiser, if kept.")
-    download: bool = Field(False, description="Send a file name along, so that browsers save it.")
 
 
 class RecordingQuery(OwnedQuery):

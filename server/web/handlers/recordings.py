@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
-from pathlib import Path
-
-from aiohttp import web
 
 from server.accounts import Action, Resource
 from server.clock import SAMPLE_RATE
-from server.errors import NotFound
 from server.rates import Rate
 from server.recordings.library import RecordingChange
-from server.recordings.naming import content_disposition, download_name
-from server.store.records import Recording
 from server.web import recording_views
 from server.web.recording_schemas import (
-    AudioQuery,
     DeleteQuery,
     PeaksOut,
     RecordingDetail,
@@ -29,8 +21,6 @@ from server.web.recording_schemas import (
 from server.web.routing import Call, RouteTable
 
 table = RouteTable("recordings")
-
-AUDIO = "audio/ogg; codecs=opus"
 
 
 def sample(second: float) -> int:
@@ -137,44 +127,6 @@ async def delete_recording(call: Call) -> None:
 )
 async def restore_recording(call: Call) -> RecordingOut:
     return await recording_views.show(call.services, call.actor, await call.services.library.restore(call.subject))
-
-
-@table.route(
-    "GET",
-    "/api/v1/recordings/{id}/audio",
-    Action.READ_RECORDING,
-    "The audio, whole or in ranges (RFC 9110)",
-    resource=load,
-    query=AudioQuery,
-    produces="audio/ogg",
-    errors=(416,),
-    rate=Rate.MEDIA,
-)
-async def read_audio(call: Call) -> web.StreamResponse:
-    recording: Recording = call.subject
-    query = call.query(AudioQuery)
-    path = call.services.library.files.audio(recording.id, query.version)
-    if not await asyncio.to_thread(path.is_file):
-        raise NotFound("The recording has no such audio.", code="no-audio")
-    await _check_range(call.request, path)
-    headers = {"Content-Type": AUDIO, "Cache-Control": "private, no-cache"}
-    if query.download:
-        title = recording.title if query.version == "clean" else f"{recording.title} (before noise removal)"
-        headers["Content-Disposition"] = content_disposition(download_name(title, recording.created_at, "opus"))
-    return web.FileResponse(path, headers=headers)
-
-
-async def _check_range(request: web.Request, path: Path) -> None:
-    """A part that there is not is a problem like any other: aiohttp would answer it with an empty file."""
-    if "Range" not in request.headers or "If-Range" in request.headers:
-        return
-    size = (await asyncio.to_thread(path.stat)).st_size
-    try:
-        start = request.http_range.start
-    except ValueError:
-        start = size
-    if start is not None and start >= size:
-        raise web.HTTPRequestRangeNotSatisfiable(headers={"Content-Range": f"bytes */{size}"})
 
 
 @table.route(

@@ -1,0 +1,1 @@
+"""A recording in the forms that people take along: sound, speakers' tracks, transcripts."""
