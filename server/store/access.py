@@ -19,7 +19,6 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    tuple_,
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -155,13 +154,13 @@ def _active(column: InstrumentedAttribute[str], user_id: InstrumentedAttribute[s
 
 
 async def _rules(session: AsyncSession, things: set[Thing]) -> dict[Thing, AccessRule]:
-    keys = tuple_(AccessRuleRow.kind, AccessRuleRow.id)
-    rows = {(row.kind, row.id): row for row in await session.scalars(select(AccessRuleRow).where(keys.in_(things)))}
+    ruled = select(AccessRuleRow).where(_among(things, AccessRuleRow.kind, AccessRuleRow.id))
+    rows = {(row.kind, row.id): row for row in await session.scalars(ruled)}
     named: dict[Thing, dict[str, set[str]]] = defaultdict(lambda: {"user": set(), "group": set()})
     asking = [thing for thing, row in rows.items() if row.access in (Access.SELECTED, Access.GROUP)]
     if asking:
-        grants = tuple_(AccessGrantRow.kind, AccessGrantRow.id)
-        for grant in await session.scalars(select(AccessGrantRow).where(grants.in_(asking))):
+        grants = select(AccessGrantRow).where(_among(asking, AccessGrantRow.kind, AccessGrantRow.id))
+        for grant in await session.scalars(grants):
             named[grant.kind, grant.id][grant.subject_kind].add(grant.subject_id)
     rules = {
         thing: AccessRule(
@@ -179,6 +178,16 @@ async def _rules(session: AsyncSession, things: set[Thing]) -> dict[Thing, Acces
         for channel_id, preferred in await session.execute(query.where(ChannelRow.id.in_(channels))):
             rules["channel", channel_id] = AccessRule(Access(preferred))
     return {thing: rules.get(thing, AccessRule()) for thing in things}
+
+
+def _among(
+    things: Iterable[Thing], kind: InstrumentedAttribute[str], id_: InstrumentedAttribute[str]
+) -> ColumnElement[bool]:
+    """Rows of `things`. SQLite uses no index for pairs in a list, and reads the whole table."""
+    ids: dict[str, list[str]] = defaultdict(list)
+    for found, name in things:
+        ids[found].append(name)
+    return or_(*(and_(kind == found, id_.in_(names)) for found, names in ids.items()))
 
 
 async def forget_rules(session: AsyncSession, things: Iterable[Thing]) -> None:
