@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 from server.accounts.opening import Accounts
@@ -12,9 +13,12 @@ from server.backplane import EventHub
 from server.clock import Clock
 from server.config import Settings
 from server.inference.caption_lane import CaptionService
+from server.inference.captioning.file_lane import open_file_lane
+from server.inference.captioning.service import SOCKET
 from server.inference.lane import DenoiseService
 from server.jobs.making import FinalPasses
 from server.jobs.service import JobService
+from server.jobs.voice_samples import VoiceSamples
 from server.outside import Outside
 from server.recordings.caption_journal import CaptionJournal
 from server.recordings.captions import CaptionDesk
@@ -73,6 +77,7 @@ class Parts:
             library=self.library,
             caption_desk=desk,
             voices=VoiceBook(self.store, self.media, desk),
+            voice_samples=VoiceSamples(partial(open_file_lane, self.settings.data_dir / SOCKET)),
             jobs=self.jobs,
             chat=self.chat,
             accounts=self.accounts,

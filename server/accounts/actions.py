@@ -67,7 +67,9 @@ class Action(StrEnum):
     READ_CAPTIONS = "read-captions"
     CHANGE_CAPTIONS = "change-captions"
     SAVE_VOICE = "save-voice"
+    CREATE_VOICE = "create-voice"
     LIST_VOICES = "list-voices"
+    READ_VOICE = "read-voice"
     CHANGE_VOICE = "change-voice"
     LIST_JOBS = "list-jobs"
     READ_JOB = "read-job"
@@ -117,7 +119,9 @@ RULES: dict[Action, Rule] = {
     Action.READ_CAPTIONS: Rule.VIEWER,
     Action.CHANGE_CAPTIONS: Rule.OWNER,
     Action.SAVE_VOICE: Rule.OWNER,
+    Action.CREATE_VOICE: Rule.MEMBER,
     Action.LIST_VOICES: Rule.MEMBER,
+    Action.READ_VOICE: Rule.OWNER,
     Action.CHANGE_VOICE: Rule.OWNER,
     Action.LIST_JOBS: Rule.MEMBER,
     Action.READ_JOB: Rule.OWNER,
@@ -144,7 +148,14 @@ _SCOPED: dict[Scope, tuple[Action, ...]] = {
     Scope.WRITE: (
         *(Action.CREATE_CHANNEL, Action.CHANGE_CHANNEL, Action.CHANGE_STREAM, Action.CHANGE_ACCESS),
         *(Action.REMOVE_LISTENER, Action.CHANGE_RECORDING, Action.DELETE_RECORDING, Action.CHANGE_CAPTIONS),
-        *(Action.SAVE_VOICE, Action.CHANGE_VOICE, Action.CANCEL_JOB, Action.RETRY_JOB, Action.WRITE_CHAT),
+        *(
+            Action.SAVE_VOICE,
+            Action.CREATE_VOICE,
+            Action.CHANGE_VOICE,
+            Action.CANCEL_JOB,
+            Action.RETRY_JOB,
+            Action.WRITE_CHAT,
+        ),
         *(Action.MODERATE_CHAT, Action.CHANGE_PROFILE, Action.CHANGE_FRIENDS, Action.CHANGE_GROUPS),
     ),
     Scope.ACCOUNT: (Action.CHANGE_ACCOUNT, Action.INVITE),

@@ -81,7 +81,7 @@ class FinalPass:
 
         heard = await self._hear(recording, options, tell)
         await progress.tell(HEARD_SHARE, "Writing captions")
-        voices = (await self.store.voices.page(job.owner)).items
+        voices = [voice for voice in await self.store.voices.all(job.owner) if voice.active]
         return await self._write(job.subject, heard, voices)
 
     async def _recording(self, stream_id: str, progress: Progress) -> Recording:

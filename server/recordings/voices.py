@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from itertools import combinations
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from server.speech import voices
 from server.speech.speakers import clean_name
 from server.store.records import CaptionVersion, Page, Voice, VoicePrint
 from server.store.store import Store
-from server.store.voices import MAX_VOICES
+from server.store.voices import Met
 
 LEAST_HEARD = 5.0
 """Seconds of a speaker that make a voice: less says too little of it."""
@@ -40,12 +41,21 @@ class VoiceBook:
 
     async def known(self, owner: str) -> list[KnownVoice]:
         """What a stream of this owner is to know its speakers by."""
-        page = await self._store.voices.page(owner, limit=MAX_VOICES)
-        return [KnownVoice(voice.id, voice.name, voice.model, middle(voice)) for voice in page.items]
+        found = await self._store.voices.all(owner)
+        return [KnownVoice(voice.id, voice.name, voice.model, middle(voice)) for voice in found if voice.active]
 
-    async def page(self, owner: str, limit: int, cursor: str | None) -> Page[Voice]:
-        """Oldest first. Raises InvalidRequest for a foreign cursor."""
-        return await self._store.voices.page(owner, limit=limit, cursor=cursor)
+    async def page(self, owner: str, limit: int, cursor: str | None, search: str | None = None) -> Page[Voice]:
+        """Oldest first; all that match at once where something is looked for. Raises InvalidRequest."""
+        if not search:
+            return await self._store.voices.page(owner, limit=limit, cursor=cursor)
+        wanted = search.casefold()
+        found = await self._store.voices.all(owner)
+        items = [voice for voice in found if wanted in f"{voice.name}\n{voice.description}".casefold()]
+        return Page(items, len(items))
+
+    async def met(self, voice: Voice) -> list[Met]:
+        """Where it was met."""
+        return await self._store.voices.met(voice.id)
 
     async def save(
         self,
@@ -68,20 +78,14 @@ class VoiceBook:
             raise Conflict("Say first who this is: a voice is kept under a name.", code="speaker-unnamed")
         seconds = sum(heard.seconds for heard in prints)
         if seconds < LEAST_HEARD:
-            raise Conflict(
-                f"Only {seconds:.0f} s of this voice were heard; it takes {LEAST_HEARD:.0f}.", code="voice-too-short"
-            )
+            raise _too_short(seconds)
         if _two_people(prints):
             raise Conflict(
                 "What was joined here sounds like two people: take them apart, then save each.", code="voice-mixed"
             )
         known = await self._store.voices.named(owner, speaker.name)
         if existing is None and known is not None and _somebody_else(known, prints):
-            raise Conflict(
-                f"This sounds like somebody else than the voice that is known as {known.name}: "
-                "replace that one, add this one to it, or give this speaker another name.",
-                code="voice-differs",
-            )
+            raise _differs(known)
         replace = existing == "replace"
         voice = await self._store.voices.learn(owner, speaker.name, prints, now, replace=replace)
         await self._captions.link_voice(stream_id, speaker.label, voice.id, meant)
@@ -105,11 +109,61 @@ class VoiceBook:
         newest = heard[-1].model if heard else ""
         return meant, [item for item in heard if item.model == newest]
 
-    async def rename(self, voice: Voice, name: str) -> Voice:
-        """Raises InvalidRequest, Conflict where another voice has that name."""
-        changed = await self._store.voices.rename(voice.id, clean_name(name))
+    async def learn(self, owner: str, name: str, heard: VoicePrint, now: datetime, existing: str | None) -> Voice:
+        """Keep what a sample sounds like. Raises InvalidRequest, and Conflict as `save` does."""
+        name = clean_name(name)
+        if heard.seconds < LEAST_HEARD:
+            raise _too_short(heard.seconds)
+        known = await self._store.voices.named(owner, name)
+        if existing is None and known is not None and _somebody_else(known, [heard]):
+            raise _differs(known)
+        voice = await self._store.voices.learn(owner, name, [heard], now, replace=existing == "replace")
+        await self._tell(owner)
+        return voice
+
+    async def change(self, voice: Voice, values: Mapping[str, Any]) -> Voice:
+        """Of name, description, active, verified those that are there. Raises InvalidRequest, Conflict."""
+        values = dict(values)
+        if "name" in values:
+            values["name"] = clean_name(values["name"])
+        changed = await self._store.voices.change(voice.id, **values)
         await self._tell(voice.owner)
         return changed
+
+    async def merge(self, voice: Voice, into: Voice) -> Voice:
+        """Both are one person's voice; returns what is left. Raises Conflict where they are one already."""
+        if voice.id == into.id:
+            raise Conflict("A voice cannot be merged with itself.", code="same-voice")
+        kept = await self._store.voices.merge(voice.id, into.id)
+        await self._tell(voice.owner)
+        return kept
+
+    async def likely(
+        self, owner: str, stream_id: str, label: str, version: CaptionVersion | None = None
+    ) -> list[tuple[Voice, float]]:
+        """The owner's voices that a speaker may have, with how sure that is (see `confidence`), the surest first.
+
+        Raises NotFound, and Conflict (`voice-forgotten`) where it is not known any more what the speaker sounds like.
+        """
+        _, prints = await self._heard(stream_id, label, await self._captions.version(stream_id, version))
+        if not prints:
+            raise Conflict(
+                "What this speaker sounds like was kept for a week only. Have the recording heard again: then known "
+                "voices are looked for as well.",
+                code="voice-forgotten",
+            )
+        longest = max(prints, key=lambda heard: heard.seconds)
+        alike = [
+            voice for voice in await self._store.voices.all(owner) if voice.active and voice.model == longest.model
+        ]
+        sure = [(voice, confidence(voice, longest)) for voice in alike]
+        return sorted(sure, key=lambda item: -item[1])
+
+    async def assign(self, voice: Voice, stream_id: str, label: str, version: CaptionVersion | None = None) -> None:
+        """Say that a speaker is who has this voice: they get its name. Raises NotFound, Conflict, InvalidRequest."""
+        meant = await self._captions.version(stream_id, version)
+        await self._captions.rename(stream_id, label, voice.name, meant)
+        await self._captions.link_voice(stream_id, label, voice.id, meant)
 
     async def forget(self, voice: Voice) -> None:
         """Delete it for good. Past streams keep the names that it gave, live ones forget them."""
@@ -125,6 +179,33 @@ class VoiceBook:
                     await self._media.change_captions(stream.id, known)
                 except (Conflict, NotFound):
                     continue  # it has no captions, or has just ended
+
+
+def _too_short(seconds: float) -> Conflict:
+    return Conflict(
+        f"Only {seconds:.0f} s of this voice were heard; it takes {LEAST_HEARD:.0f}.", code="voice-too-short"
+    )
+
+
+def _differs(known: Voice) -> Conflict:
+    return Conflict(
+        f"This sounds like somebody else than the voice that is known as {known.name}: "
+        "replace that one, add this one to it, or give this speaker another name.",
+        code="voice-differs",
+    )
+
+
+def confidence(voice: Voice, heard: VoicePrint) -> float:
+    """How sure it is that a voice was heard, 0 to 1: above 0.5 a speaker is named after it by itself."""
+    apart = voices.distance(heard.centroid, np.asarray(middle(voice), np.float32))
+    limit = thresholds_of(voice.model).voice
+    return round(max(0.0, 1.0 - apart / (2 * limit)), 3)
+
+
+def spread(voice: Voice) -> float:
+    """How far apart its samples are, cosine distance: 0 where there is one, or all are alike."""
+    pairs = combinations(voice.centroids, 2)
+    return round(max((voices.distance(one, other) for one, other in pairs), default=0.0), 3)
 
 
 def _two_people(prints: list[VoicePrint]) -> bool:

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import and_, delete, exists, func, not_, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from server.errors import Conflict, NotFound
 from server.store.database import Database
 from server.store.ids import new_id
 from server.store.paging import MAX_PAGE, count, from_cursor, to_cursor
-from server.store.records import Page, Voice, VoicePrint
-from server.store.schema import VoiceRow
+from server.store.records import CaptionVersion, Page, Voice, VoicePrint
+from server.store.schema import CaptionRow, RecordingRow, SpeakerRow, VoiceRow
 
 MAX_VOICES = 200
 """Voices of one owner: each is compared with whoever speaks."""
 MAX_CENTROIDS = 8
 """Of one voice; the oldest go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A speaker of a recording who has a known voice."""
+
+    recording_id: str
+    title: str
+    created_at: datetime
+    label: str
+    length: int
+    """How long that speaker talks, samples at 48 kHz; where two talk at once it is the main one's."""
 
 
 class VoiceTable:
@@ -50,6 +65,8 @@ class VoiceTable:
             elif not replace and row.model == model and row.dimensions == fresh.shape[1]:
                 fresh = np.concatenate((_voice(row).centroids, fresh))
                 seconds += row.seconds
+            elif replace:
+                row.verified = False
             fresh = fresh[-MAX_CENTROIDS:]
             row.model, row.dimensions, row.seconds = model, fresh.shape[1], float(seconds)
             row.centroids, row.consent_at = fresh.astype("<f4").tobytes(), now
@@ -66,6 +83,12 @@ class VoiceTable:
             row = await _named(session, owner, name)
         return _voice(row) if row is not None else None
 
+    async def all(self, owner: str) -> list[Voice]:
+        """All of an owner, oldest first: `MAX_VOICES` at most."""
+        query = select(VoiceRow).where(VoiceRow.owner == owner).order_by(VoiceRow.created_at, VoiceRow.id)
+        async with self._database.read() as session:
+            return [_voice(row) for row in await session.scalars(query)]
+
     async def page(self, owner: str, *, limit: int = MAX_PAGE, cursor: str | None = None) -> Page[Voice]:
         """Oldest first."""
         query = select(VoiceRow).where(VoiceRow.owner == owner)
@@ -78,15 +101,59 @@ class VoiceTable:
         after = to_cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
         return Page([_voice(row) for row in rows[:limit]], total, after)
 
-    async def rename(self, voice_id: str, name: str) -> Voice:
-        """Raises NotFound, Conflict (`voice-name-taken`)."""
+    async def change(self, voice_id: str, **values: Any) -> Voice:
+        """Set columns of a voice. Raises NotFound, Conflict (`voice-name-taken`)."""
         async with self._database.write() as session:
             row = _there(await session.get(VoiceRow, voice_id))
-            other = await _named(session, row.owner, name)
+            other = await _named(session, row.owner, values["name"]) if "name" in values else None
             if other is not None and other.id != row.id:
                 raise Conflict(f"There is a voice called {other.name} already.", code="voice-name-taken")
-            row.name = name
+            for name, value in values.items():
+                setattr(row, name, value)
         return _voice(row)
+
+    async def merge(self, voice_id: str, into_id: str) -> Voice:
+        """Two voices are one person's: `into_id` stays, speakers of the other are its own. Raises NotFound.
+
+        What another embedding model made of the one that goes cannot be compared with the rest, and goes as well.
+        """
+        async with self._database.write() as session:
+            gone = _there(await session.get(VoiceRow, voice_id))
+            kept = _there(await session.get(VoiceRow, into_id))
+            if (gone.model, gone.dimensions) == (kept.model, kept.dimensions):
+                both = np.concatenate((_voice(gone).centroids, _voice(kept).centroids))[-MAX_CENTROIDS:]
+                kept.centroids, kept.seconds = both.astype("<f4").tobytes(), kept.seconds + gone.seconds
+            linked = update(SpeakerRow).where(SpeakerRow.voice_id == voice_id)
+            await session.execute(linked.values(voice_id=into_id))
+            await session.delete(gone)
+        return _voice(kept)
+
+    async def met(self, voice_id: str, limit: int = MAX_PAGE) -> list[Met]:
+        """Where a voice was met, newest first: by the better account of recordings that are not in the bin."""
+        better = aliased(SpeakerRow)
+        has_final = exists().where(
+            better.stream_id == SpeakerRow.stream_id, better.version == CaptionVersion.FINAL.value
+        )
+        said = and_(
+            CaptionRow.stream_id == SpeakerRow.stream_id,
+            CaptionRow.version == SpeakerRow.version,
+            CaptionRow.speakers[0].as_string() == SpeakerRow.label,
+            CaptionRow.hidden.is_(False),
+        )
+        columns = (RecordingRow.id, RecordingRow.title, RecordingRow.created_at, SpeakerRow.label)
+        query = (
+            select(*columns, func.coalesce(func.sum(CaptionRow.end - CaptionRow.start), 0))
+            .select_from(SpeakerRow)
+            .join(RecordingRow, RecordingRow.stream_id == SpeakerRow.stream_id)
+            .outerjoin(CaptionRow, said)
+            .where(SpeakerRow.voice_id == voice_id, RecordingRow.deleted_at.is_(None))
+            .where(or_(SpeakerRow.version == CaptionVersion.FINAL.value, not_(has_final)))
+            .group_by(*columns)
+            .order_by(RecordingRow.created_at.desc(), RecordingRow.id, SpeakerRow.label)
+            .limit(limit)
+        )
+        async with self._database.read() as session:
+            return [Met(*row) for row in await session.execute(query)]
 
     async def forget(self, voice_id: str) -> None:
         """Delete a voice for good, and the links to it; names that it gave to speakers of past streams stay."""

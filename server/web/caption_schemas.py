@@ -124,36 +124,6 @@ class SpeakerMergeIn(Request):
     into: str = Field(max_length=40, description="The label that is left.")
 
 
-class Consent(Request):
-    consent: Literal[True] = Field(description="That the person agrees to be known by their voice.")
-    existing: Literal["add", "replace"] | None = Field(
-        None,
-        description="Where the name is known by a voice that sounds otherwise (409 `voice-differs` when left out): "
-        "`add` to it, or `replace` it.",
-    )
-
-
-class VoiceOut(BaseModel):
-    """A voice that is known by name."""
-
-    id: str
-    name: str
-    created_at: Moment
-    seconds: float = Field(description="How much speech it was made from.")
-    model: str = Field(description="The embedding model; with another one the voice has to be saved again.")
-    consent_at: Moment
-
-
-class VoiceList(BaseModel):
-    items: list[VoiceOut]
-    total: int
-    next: str | None
-
-
-class VoicePatch(Request):
-    name: str = Field(description=f"1 to {LONGEST_NAME} characters.")
-
-
 class JobOut(BaseModel):
     """Work that outlives a request."""
 

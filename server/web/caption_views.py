@@ -7,7 +7,7 @@ from typing import Any
 
 from server.jobs.line import Line, Place
 from server.rooms.messages import CaptionInfo, CaptionsSnapshot, SpeakerInfo
-from server.store.records import Job, Voice
+from server.store.records import Job
 from server.web import caption_schemas as schemas
 
 
@@ -35,17 +35,6 @@ def snapshot(item: CaptionsSnapshot) -> dict[str, Any]:
         "captions": [asdict(one.public()) for one in item.captions],
         "position": item.position,
     }
-
-
-def voice(item: Voice) -> schemas.VoiceOut:
-    return schemas.VoiceOut(
-        id=item.id,
-        name=item.name,
-        created_at=item.created_at,
-        seconds=round(item.seconds, 1),
-        model=item.model,
-        consent_at=item.consent_at,
-    )
 
 
 def job(item: Job, place: Place | None = None) -> schemas.JobOut:

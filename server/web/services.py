@@ -33,6 +33,7 @@ from server.errors import NotFound
 from server.inference.caption_lane import CaptionerStatus
 from server.inference.lane import DenoiserStatus
 from server.jobs.service import JobService
+from server.jobs.voice_samples import VoiceSamples
 from server.queues import Policy, Queue
 from server.recordings.captions import CaptionDesk
 from server.recordings.chat import Chat
@@ -165,6 +166,7 @@ class Services:
     library: Library
     caption_desk: CaptionDesk
     voices: VoiceBook
+    voice_samples: VoiceSamples
     jobs: JobService
     chat: Chat
     accounts: Accounts

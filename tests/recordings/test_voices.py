@@ -132,3 +132,58 @@ async def test_a_voice_of_another_model_is_not_compared(shelf: Shelf) -> None:
     await shelf.store.voices.learn("local", "Ada", [heard(0, model="old")], STARTED)
     await shelf.enter([ADA], S1=heard(110))
     assert (await shelf.book.save("local", "abc", "S1", STARTED)).model == "model-a"
+
+
+async def test_voices_of_one_person_are_merged_and_their_speakers_with_them(shelf: Shelf) -> None:
+    await shelf.enter([ADA], S1=heard(0))
+    gone = await shelf.book.save("local", "abc", "S1", STARTED)
+    kept = await shelf.store.voices.learn("local", "Ada Lovelace", [heard(20, 10.0)], STARTED)
+    left = await shelf.book.merge(gone, kept)
+    assert (left.id, left.name, left.seconds, len(left.centroids)) == (kept.id, "Ada Lovelace", 30.0, 2)
+    assert [voice.id for voice in await shelf.store.voices.all("local")] == [kept.id]
+    linked = await shelf.store.captions.speakers("abc", CaptionVersion.LIVE)
+    assert [entry.voice for entry in linked] == [kept.id]
+    with pytest.raises(Conflict, match="itself"):
+        await shelf.book.merge(left, left)
+
+
+async def test_a_voice_that_is_not_in_use_names_nobody(shelf: Shelf) -> None:
+    voice = await shelf.store.voices.learn("local", "Ada", [heard(0)], STARTED)
+    assert [known.name for known in await shelf.book.known("local")] == ["Ada"]
+    await shelf.book.change(voice, {"active": False})
+    assert await shelf.book.known("local") == []
+    await shelf.enter([SpeakerName("S1")], S1=heard(0))
+    assert await shelf.book.likely("local", "abc", "S1") == []
+
+
+async def test_whose_voice_it_may_be_is_said_with_how_sure_that_is(shelf: Shelf) -> None:
+    ada = await shelf.store.voices.learn("local", "Ada", [heard(20)], STARTED)
+    await shelf.store.voices.learn("local", "Bob", [heard(100)], STARTED)
+    await shelf.store.voices.learn("local", "Cyd", [heard(0, model="old")], STARTED)
+    await shelf.enter([SpeakerName("S1")], S1=heard(0))
+    found = await shelf.book.likely("local", "abc", "S1")
+    assert [voice.name for voice, _ in found] == ["Ada", "Bob"], "what another model heard is not compared"
+    assert found[0][1] > 0.5 > found[1][1]
+    await shelf.book.assign(ada, "abc", "S1")
+    named = (await shelf.store.captions.speakers("abc", CaptionVersion.LIVE))[0]
+    assert (named.name, named.voice) == ("Ada", ada.id)
+
+
+async def test_what_was_forgotten_is_not_guessed(shelf: Shelf) -> None:
+    await shelf.enter([SpeakerName("S1")])
+    with pytest.raises(Conflict, match="for a week only") as caught:
+        await shelf.book.likely("local", "abc", "S1")
+    assert caught.value.code == "voice-forgotten"
+
+
+async def test_a_name_is_one_voice_however_it_comes_to_it(shelf: Shelf) -> None:
+    await shelf.book.learn("local", "Ada", heard(0), STARTED, None)
+    with pytest.raises(Conflict) as caught:
+        await shelf.book.learn("local", "ada", heard(110), STARTED, None)
+    assert caught.value.code == "voice-differs"
+    with pytest.raises(Conflict, match="Only 2 s"):
+        await shelf.book.learn("local", "Bob", heard(0, seconds=2.0), STARTED, None)
+    bob = await shelf.book.learn("local", "Bob", heard(110), STARTED, None)
+    with pytest.raises(Conflict) as caught:
+        await shelf.book.change(bob, {"name": "ADA"})
+    assert caught.value.code == "voice-name-taken"
