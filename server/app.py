@@ -27,6 +27,7 @@ from server.log import configure_logging, get_logger, say
 from server.masking import secret_values
 from server.process import allow_many_files, keep_files_private, raise_priority
 from server.recordings.caption_journal import CaptionJournal
+from server.recordings.indexing import keep_indexed
 from server.recordings.recover import Recovered, may_go_on, recover
 from server.recordings.tidy import keep_tidy, tidy
 from server.rooms.host import MediaHost
@@ -189,6 +190,8 @@ class Server:
         await tidy(library, store, datetime.now(UTC), days)
         tidying = asyncio.create_task(keep_tidy(library, store, days), name="tidy")
         self._stack.push_async_callback(_cancel, tidying)
+        indexing = asyncio.create_task(keep_indexed(store), name="index")
+        self._stack.push_async_callback(_cancel, indexing)
         self.waiting = len(left)
         services.journal.start()
         caption_journal.start()

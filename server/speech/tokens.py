@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 VERSION = 1
@@ -38,37 +39,41 @@ _UNSPACED = (
 _MARKED = "\u0900-\u0963\u0966-\u0df3\u0f18\u0f19\u0f35\u0f37\u0f39\u0f3e-\u0fbc\u1712-\u1714\u1732-\u1734\u1b00-\u1b44"
 """Letters and vowel signs of the scripts of India and around it: the signs are part of words."""
 _SYMBOL = "\u2190-\u21ff\u2300-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
-_PIECE = re.compile(f"(?P<run>[{_UNSPACED}]+)|(?P<word>(?:(?![{_UNSPACED}])(?:[^\\W_]|[{_MARKED}]))+)|[{_SYMBOL}]")
 _ASCII = re.compile("[a-z0-9]+")
 _HANGUL = re.compile("[\uac00-\ud7a3]+")
 LONGEST = 40
 """Characters of a token; of a longer word the beginning."""
 
 
+WORD = f"(?:(?![{_UNSPACED}])(?:[^\\W_]|[{_MARKED}]))"
+"""One character of a word, as a pattern; after it of a run without spaces, and of whatever is part of a token."""
+UNSPACED = f"[{_UNSPACED}]"
+OF_TOKENS = f"(?:[^\\W_]|[{_MARKED}{_UNSPACED}{_SYMBOL}])"
+_PIECE = re.compile(f"(?P<run>{UNSPACED}+)|{WORD}+|[{_SYMBOL}]")
+
+
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A word, a symbol, or a run of characters without spaces; where it stands, in characters of `composed(text)`."""
+class Folded:
+    """A folded text, and where in `composed` text each of its characters comes from."""
 
     text: str
-    """Folded."""
-    starts: tuple[int, ...]
-    """Where what each of its characters was made from began, and where it ended."""
-    ends: tuple[int, ...]
-    unspaced: bool
+    starts: Sequence[int]
+    ends: Sequence[int]
 
 
 def composed(text: str) -> str:
-    """The same text with each character as one, by which positions in it are counted."""
-    return unicodedata.normalize(
-        "NFC", _HALFWIDTH.sub(lambda found: unicodedata.normalize("NFKC", found[0]), unicodedata.normalize("NFC", text))
-    )
+    """The same text as one line with each character as one, by which positions in it are counted."""
+    if text.isascii():
+        return text.replace("\n", " ")
+    whole = _HALFWIDTH.sub(lambda found: unicodedata.normalize("NFKC", found[0]), unicodedata.normalize("NFC", text))
+    return unicodedata.normalize("NFC", whole).replace("\n", " ")
 
 
 def fold(text: str) -> str:
     """In small letters and without diacritics, where they make no other word of it."""
     if text.isascii():
         return text.lower()
-    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", composed(text)).casefold())
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return unicodedata.normalize("NFC", _DROPPED.sub("", apart)).translate(_PLAIN)
 
 
@@ -92,22 +97,26 @@ def pairs(run: str) -> list[str]:
     return [run[place : place + 2] for place in range(len(run) - 1)]
 
 
-def pieces(text: str) -> list[Piece]:
-    """The same, with where each stands in `composed(text)`."""
-    folded: list[str] = []
+def pieces(text: str) -> list[tuple[str, bool]]:
+    """Words, symbols and runs without spaces, folded; True for a run."""
+    return [(match[0], match["run"] is not None) for match in _PIECE.finditer(fold(text))]
+
+
+def folded(text: str) -> Folded:
+    """What `fold` makes of a text that is composed, letter by letter."""
+    if text.isascii():
+        return Folded(text.lower(), range(len(text)), range(1, len(text) + 1))
+    letters: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
-    for place, letter in enumerate(composed(text)):
+    for place, letter in enumerate(text):
         plain = fold(letter)
-        folded.append(plain)
+        letters.append(plain)
         starts.extend([place] * len(plain))
         ends.extend([place + 1] * len(plain))
         if not plain and ends and ends[-1] == place:  # an accent of its own belongs to the letter before it
             ends[-1] = place + 1
-    return [
-        Piece(match[0], tuple(starts[slice(*match.span())]), tuple(ends[slice(*match.span())]), bool(match["run"]))
-        for match in _PIECE.finditer("".join(folded))
-    ]
+    return Folded("".join(letters), starts, ends)
 
 
 def count_words(text: str) -> int:

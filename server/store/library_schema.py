@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.store.schema import Base, UtcDateTime
@@ -100,3 +100,47 @@ class DeliveryRow(Base):
     error: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime(), index=True)
     due_at: Mapped[datetime] = mapped_column(UtcDateTime())
+
+
+class SearchEntryRow(Base):
+    """A stream that can be searched; `passages` hang on its number."""
+
+    __tablename__ = "search_entries"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    stream_id: Mapped[str] = mapped_column(ForeignKey("streams.id", ondelete="CASCADE"), unique=True)
+    version: Mapped[str] = mapped_column(String(8))
+    """Which account of it is searched."""
+    made_by: Mapped[int] = mapped_column(index=True)
+    """Version of the rules by which texts were taken apart."""
+    title_key: Mapped[str] = mapped_column(String(400), index=True)
+    """By which titles are put in order: small letters without diacritics."""
+
+
+class SearchPassageRow(Base):
+    """Some captions that follow each other, or title, description and names, as tokens.
+
+    SQLite finds them by the virtual table `search_words`, kept by triggers; PostgreSQL by an index on `said`.
+    """
+
+    __tablename__ = "search_passages"
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False
+    )
+    """The entry's number, and in the lower bits which passage it is."""
+    entry: Mapped[int] = mapped_column(ForeignKey("search_entries.number", ondelete="CASCADE"), index=True)
+    said: Mapped[str] = mapped_column(Text)
+
+
+class SummaryRow(Base):
+    """What a language model wrote of a recording."""
+
+    __tablename__ = "summaries"
+
+    recording_id: Mapped[str] = mapped_column(ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True)
+    model: Mapped[str] = mapped_column(String(200))
+    markdown: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime())
+    stamp: Mapped[str] = mapped_column(String(64))
+    """Of the captions that it was made from: another one says that they have changed."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic
 
-from sqlalchemy import Connection, Integer, Select, bindparam, func, tuple_
+from sqlalchemy import ColumnElement, Connection, Integer, Select, bindparam, func, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from server.store.paging import from_cursor, to_cursor
@@ -28,7 +28,7 @@ Names = frozenset[str]
 class Order:
     """How a list is sorted: by columns that are asked for under their own names; the last tells any two rows apart."""
 
-    columns: tuple[InstrumentedAttribute[Any], ...]
+    columns: tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...]
     descending: bool = False
     to_cursor: Callable[..., str] = to_cursor
     """Makes a cursor of one row's values of the columns."""
@@ -71,7 +71,7 @@ class Listing(Generic[Item]):
         total = len(rows) if whole else connection.execute(counting, values).scalar_one()
         following = None
         if len(rows) > limit:
-            following = sorting.to_cursor(*(getattr(rows[limit - 1], column.key) for column in sorting.columns))
+            following = sorting.to_cursor(*(getattr(rows[limit - 1], str(column.key)) for column in sorting.columns))
         return Page([self._item(row) for row in rows[:limit]], total, following)
 
     def _build(self, names: Names, order: str, continued: bool) -> tuple[Select[Any], Select[Any]]:

@@ -1,4 +1,4 @@
-"""Channels, streams and recordings as lists: what they are sorted by, and what they can be narrowed to."""
+"""Channels and streams as lists: what they are sorted by, and what they can be narrowed to; columns of recordings."""
 
 from __future__ import annotations
 
@@ -29,24 +29,23 @@ _BESIDE: dict[str, InstrumentedAttribute[Any]] = {
 """What a recording has from its stream and channel."""
 _CHANNEL = [getattr(ChannelRow, field.name) for field in fields(Channel)]
 _STREAM = [getattr(StreamRow, field.name) for field in fields(StoredStream)]
-_RECORDING = [
+RECORDING = [
     _BESIDE[field.name].label(field.name) if field.name in _BESIDE else getattr(RecordingRow, field.name)
     for field in fields(Recording)
 ]
-_LISTED = [null().label("facts") if column is RecordingRow.facts else column for column in _RECORDING]
+LISTED = [null().label("facts") if column is RecordingRow.facts else column for column in RECORDING]
 """What was found when a recording was finished is long, and no list shows it."""
 
 
-def _parameter(name: str) -> Any:
+def parameter(name: str) -> Any:
     return bindparam(name, type_=String())
 
 
-CHANNEL_FILTERS: Filters = {"owner": ChannelRow.owner == _parameter("owner")}
-STREAM_FILTERS: Filters = {"owner": StreamRow.owner == _parameter("owner")}
-RECORDING_FILTERS: Filters = {"owner": StreamRow.owner == _parameter("owner")}
+CHANNEL_FILTERS: Filters = {"owner": ChannelRow.owner == parameter("owner")}
+STREAM_FILTERS: Filters = {"owner": StreamRow.owner == parameter("owner")}
 
 
-def recordings(columns: list[Any] = _RECORDING) -> Select[Any]:
+def recordings(columns: list[Any] = RECORDING) -> Select[Any]:
     """Columns, not objects, those of the binned too: `recording_of` makes a recording of a row."""
     return (
         select(*columns)
@@ -57,27 +56,20 @@ def recordings(columns: list[Any] = _RECORDING) -> Select[Any]:
 
 
 def recording_of(row: Any) -> Recording:
-    return Recording(*row)
+    return Recording(*row[: len(RECORDING)])
 
 
 def _channels(given: Names) -> Select[Any]:
     query = seen(select(*_CHANNEL), given, "channel", ChannelRow.id, ChannelRow.owner, ChannelRow.id)
-    return _narrowed(query, given, CHANNEL_FILTERS)
+    return narrowed(query, given, CHANNEL_FILTERS)
 
 
 def _streams(given: Names) -> Select[Any]:
     query = seen(select(*_STREAM), given, "stream", StreamRow.id, StreamRow.owner, StreamRow.channel_id)
-    return _narrowed(query, given, STREAM_FILTERS)
+    return narrowed(query, given, STREAM_FILTERS)
 
 
-def _recordings(given: Names) -> Select[Any]:
-    in_bin = RecordingRow.deleted_at
-    query = recordings(_LISTED).where(in_bin.is_not(None) if "binned" in given else in_bin.is_(None))
-    query = seen(query, given, "recording", RecordingRow.id, StreamRow.owner, StreamRow.channel_id)
-    return _narrowed(query, given, RECORDING_FILTERS)
-
-
-def _narrowed(query: Select[Any], given: Names, filters: Filters) -> Select[Any]:
+def narrowed(query: Select[Any], given: Names, filters: Filters) -> Select[Any]:
     return query.where(*(condition for name, condition in filters.items() if name in given))
 
 
@@ -86,7 +78,3 @@ CHANNELS = Listing(_channels, {"oldest": Order((ChannelRow.created_at, ChannelRo
 STREAMS = Listing(
     _streams, {"newest": Order((StreamRow.started_at, StreamRow.id), descending=True)}, lambda row: StoredStream(*row)
 )
-RECORDINGS = Listing(
-    _recordings, {"newest": Order((RecordingRow.created_at, RecordingRow.id), descending=True)}, recording_of
-)
-"""Without those in the bin; those alone where `binned` is given."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -62,6 +64,37 @@ def from_name_cursor(cursor: str) -> tuple[str]:
     if not text.startswith("="):
         raise _foreign()
     return (text[1:],)
+
+
+def to_values_cursor(*values: int | str | datetime) -> str:
+    """Where the rows after this one begin, in a list by several values."""
+    return _encoded(json.dumps([value.isoformat() if isinstance(value, datetime) else value for value in values]))
+
+
+def values_cursor(*kinds: type) -> Callable[[str], tuple[Any, ...]]:
+    """What reads a cursor that `to_values_cursor` made of values of these kinds; it raises InvalidRequest."""
+
+    def read(cursor: str) -> tuple[Any, ...]:
+        try:
+            values = json.loads(_decoded(cursor))
+            if not isinstance(values, list) or len(values) != len(kinds):
+                raise _foreign()
+            return tuple(_value(value, kind) for value, kind in zip(values, kinds, strict=True))
+        except ValueError:
+            raise _foreign() from None
+
+    return read
+
+
+def _value(value: Any, kind: type[Any]) -> Any:
+    if kind is datetime and isinstance(value, str):
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise ValueError("without a zone")
+        return moment
+    if not isinstance(value, kind) or isinstance(value, bool) or (isinstance(value, int) and abs(value) >= 2**63):
+        raise ValueError("another kind of value")
+    return value
 
 
 def _encoded(text: str) -> str:

@@ -107,6 +107,8 @@ class RecordingRow(Base):
     __table_args__ = (
         Index("ix_recordings_created_at_id", "created_at", "id"),
         Index("ix_recordings_deleted_at_created_at_id", "deleted_at", "created_at", "id"),
+        Index("ix_recordings_deleted_at_length_id", "deleted_at", "length", "id"),
+        Index("ix_recordings_deleted_at_size_bytes_id", "deleted_at", "size_bytes", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -155,6 +157,7 @@ class SpeakerRow(Base):
     """A speaker of one account of a stream."""
 
     __tablename__ = "speakers"
+    __table_args__ = (Index("ix_speakers_name_stream_id", "name", "stream_id"),)
 
     stream_id: Mapped[str] = mapped_column(ForeignKey("streams.id", ondelete="CASCADE"), primary_key=True)
     version: Mapped[str] = mapped_column(String(8), primary_key=True)

@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 
 from server.errors import Conflict, NotFound
+from server.store import search_index
 from server.store.access import AccessTable, forget_rules, sighted
 from server.store.audit import AuditTable
 from server.store.belongings import BelongingTable
-from server.store.captions import CaptionTable, forget_captions
+from server.store.caption_rows import forget_captions
+from server.store.captions import CaptionTable
 from server.store.chat import ChatTable
 from server.store.database import Database
 from server.store.deliveries import DeliveryTable
@@ -22,7 +24,8 @@ from server.store.groups import GroupTable
 from server.store.invitations import InvitationTable
 from server.store.jobs import JobTable
 from server.store.keys import KeyTable
-from server.store.lists import CHANNELS, RECORDINGS, STREAMS, recording_of, recordings
+from server.store.library import LibraryTable, Wanted
+from server.store.lists import CHANNELS, STREAMS, recording_of, recordings
 from server.store.notices import NoticeTable, PushTable
 from server.store.paging import MAX_PAGE
 from server.store.people_records import Sight
@@ -43,6 +46,7 @@ class Store:
         self._database = Database(url)
         self.captions = CaptionTable(self._database)
         self.talk = TalkTable(self._database)
+        self.library = LibraryTable(self._database)
         self.voices = VoiceTable(self._database)
         self.jobs = JobTable(self._database)
         self.access = AccessTable(self._database)
@@ -145,12 +149,16 @@ class Store:
         values = {key: value for key, value in asdict(recording).items() if key in known}
         async with self._database.write() as session:
             await session.merge(RecordingRow(**values))
+            await search_index.title_changed(session, recording.stream_id)
 
     async def change_recording(self, recording_id: str, **values: Any) -> Recording:
         """Set columns of one recording and return it. Raises NotFound."""
         if values:
             async with self._database.write() as session:
-                await session.execute(update(RecordingRow).where(RecordingRow.id == recording_id).values(**values))
+                changed = update(RecordingRow).where(RecordingRow.id == recording_id).values(**values)
+                stream_id = await session.scalar(changed.returning(RecordingRow.stream_id))
+                if stream_id is not None and values.keys() & {"title", "description"}:
+                    await search_index.title_changed(session, stream_id)
         return await self.recording(recording_id)
 
     async def recording(self, recording_id: str) -> Recording:
@@ -171,10 +179,8 @@ class Store:
         binned: bool = False,
     ) -> Page[Recording]:
         """Newest first, those in the bin or those that are not. What `sight` may see, of `owner` where one is named."""
-        given = {**sighted(sight, "recording"), "owner": owner, "binned": binned or None}
-        return await self._database.ask(
-            lambda connection: RECORDINGS.page(connection, given, limit=limit, cursor=cursor)
-        )
+        page = await self.library.page(Wanted(owner=owner, binned=binned), sight=sight, limit=limit, cursor=cursor)
+        return Page([found.recording for found in page.items], page.total, page.next)
 
     async def unfinished_recordings(self) -> list[Recording]:
         """Recordings whose end was never written down."""

@@ -23,6 +23,7 @@ BY_RIGHT = {
     r"SELECT count\(\*\) AS count_1 FROM \(SELECT users.id AS id FROM users": "the same, and who is the first",
     r"DELETE FROM (api_keys|invitations|sessions|refresh_tokens|audit) WHERE \w+\.\w+ < ": "tidying, a few times a day",
     r"SELECT users.id FROM users WHERE users.password = ": "once, at the start",
+    r"SELECT recordings.stream_id FROM recordings LEFT OUTER JOIN search_entries ": "once, at the start",
     r"SELECT count\(\*\) .*users.password != ": "whether there is an account yet",
     r"DELETE FROM invitations WHERE invitations.expires_at < ": "four times a day, of the few that there are",
 }

@@ -30,7 +30,8 @@ async def test_migrations_build_what_the_models_say(tmp_path: Path) -> None:
     engine = create_engine(url)
 
     def differences(connection: Connection) -> list[object]:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        opts = {"compare_type": True, "include_object": lambda _, name, *__: not name.startswith("search_words")}
+        context = MigrationContext.configure(connection, opts=opts)  # a virtual table is several, of SQLite's own
         return list(compare_metadata(context, Base.metadata))
 
     async with engine.connect() as connection:
