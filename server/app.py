@@ -175,6 +175,8 @@ class Server:
         await parts.media.restore(left)
         await services.jobs.start()
         parts.webhooks.start()
+        self._stack.push_async_callback(services.upload_progress.close)
+        await services.upload_progress.start()
         await parts.final_passes.recovered(self.recovered.streams)
 
     async def _recover(

@@ -30,8 +30,12 @@ from server.recordings.voices import VoiceBook
 from server.rooms.cleaning import Cleaner
 from server.rooms.host import MediaHost
 from server.rooms.messages import CaptionOutput, MediaEvent
-from server.store.records import Channel
+from server.store.records import Channel, Job
 from server.store.store import Store
+from server.uploads.becoming import Becoming
+from server.uploads.desk import UploadDesk
+from server.uploads.folders import UploadFolders
+from server.uploads.progress import UploadProgress
 from server.web.announce import Announcer
 from server.web.chat_schemas import told
 from server.web.services import Services
@@ -60,11 +64,13 @@ class Parts:
     jobs: JobService
     final_passes: FinalPasses
     webhooks: Webhooks
+    job_followers: list[Callable[[Job], None]]
+    """Whoever is told of each change of a job, after the pages."""
 
     def services(self, channel: Channel, secure: bool) -> Services:
         """What routes work with; `channel` is whose no other was named."""
         desk = CaptionDesk(self.store, self.media, self.caption_journal, self.announcer.captions)
-        return Services(
+        services = Services(
             settings=self.settings,
             clock=self.clock,
             media=self.media,
@@ -84,6 +90,24 @@ class Parts:
             default_channel=channel,
             secure=secure,
         )
+        self._take_uploads(services)
+        return services
+
+    def _take_uploads(self, services: Services) -> None:
+        """What people bring: `services` hold who may hear what comes of it."""
+        now, store, announce = self.clock.wall, self.store, self.announcer.upload
+        becoming = Becoming(store, services.access.begin, services.access.forget)
+        folders = UploadFolders(self.settings.uploads_dir)
+        services.uploads = UploadDesk(
+            self.settings, store, folders, self.jobs, becoming, announce, self._check_quota, now
+        )
+        services.upload_progress = UploadProgress(
+            store, services.uploads, becoming, announce, self.announcer.recording, self.final_passes.uploaded, now
+        )
+        self.job_followers.append(services.upload_progress.job_told)
+
+    async def _check_quota(self, owner: str, more: int) -> None:
+        """Whether an owner may bring so many bytes."""
 
     def closing(self) -> list[Callable[[], Awaitable[None]]]:
         """What ends the parts; the last is to be called first."""
@@ -117,7 +141,15 @@ def put_together(
     folders, bin_days = RecordingFolders(settings.recordings_dir), timedelta(days=settings.bin_days)
     library = Library(store, folders, both(announcer.recording, outside.recording), bin_days)
     caption_journal = CaptionJournal(store, library.files)
-    jobs = JobService(settings, store, both(announcer.job, outside.job), announcer.queue)
+    followers: list[Callable[[Job], None]] = []
+
+    def job_told(kind: str, job: Job) -> None:
+        announcer.job(kind, job)
+        outside.job(kind, job)
+        for follower in followers:
+            follower(job)
+
+    jobs = JobService(settings, store, job_told, announcer.queue)
     final_passes = FinalPasses(jobs, store, lambda: captions.status)
 
     async def media_happened(event: MediaEvent) -> None:
@@ -139,5 +171,5 @@ def put_together(
     return Parts(
         settings=settings, clock=clock, store=store, hub=hub, accounts=accounts, announcer=announcer, denoise=denoise,
         captions=captions, library=library, journal=journal, caption_journal=caption_journal, media=media, chat=chat,
-        jobs=jobs, final_passes=final_passes, webhooks=webhooks,
+        jobs=jobs, final_passes=final_passes, webhooks=webhooks, job_followers=followers,
     )  # fmt: skip

@@ -14,7 +14,7 @@ FOUNDATION = [
     *("errors", "clock", "rates", "config", "metrics", "queues", "masking", "log_limit", "log", "process", "running")
 ]
 MEDIA_HOST = ["audio", "speech", "inference", "rtc", "rooms"]
-SERVICES = ["store", "backplane", "accounts", "recordings", "jobs", "webhooks", "outside", "web"]
+SERVICES = ["store", "backplane", "accounts", "recordings", "uploads", "jobs", "webhooks", "outside", "web"]
 WIRING = ["client", "bench", "doctor", "work", "transcribe", "wiring", "app", "demo", "user_command", "cli", "__main__"]
 ORDER = FOUNDATION + MEDIA_HOST + SERVICES + WIRING
 """Imports point only towards the beginning."""

@@ -75,6 +75,10 @@ class Action(StrEnum):
     READ_JOB = "read-job"
     CANCEL_JOB = "cancel-job"
     RETRY_JOB = "retry-job"
+    LIST_UPLOADS = "list-uploads"
+    UPLOAD = "upload"
+    READ_UPLOAD = "read-upload"
+    CHANGE_UPLOAD = "change-upload"
     READ_CHAT = "read-chat"
     WRITE_CHAT = "write-chat"
     MODERATE_CHAT = "moderate-chat"
@@ -127,6 +131,10 @@ RULES: dict[Action, Rule] = {
     Action.READ_JOB: Rule.OWNER,
     Action.CANCEL_JOB: Rule.OWNER_OR_ADMINISTRATOR,
     Action.RETRY_JOB: Rule.OWNER,
+    Action.LIST_UPLOADS: Rule.MEMBER,
+    Action.UPLOAD: Rule.MEMBER,
+    Action.READ_UPLOAD: Rule.OWNER,
+    Action.CHANGE_UPLOAD: Rule.OWNER,
     Action.READ_CHAT: Rule.VIEWER,
     Action.WRITE_CHAT: Rule.GUEST,
     Action.MODERATE_CHAT: Rule.OWNER,
@@ -156,6 +164,8 @@ _SCOPED: dict[Scope, tuple[Action, ...]] = {
             Action.RETRY_JOB,
             Action.WRITE_CHAT,
         ),
+        *(Action.SAVE_VOICE, Action.CHANGE_VOICE, Action.CANCEL_JOB, Action.RETRY_JOB, Action.WRITE_CHAT),
+        *(Action.UPLOAD, Action.CHANGE_UPLOAD),
         *(Action.MODERATE_CHAT, Action.CHANGE_PROFILE, Action.CHANGE_FRIENDS, Action.CHANGE_GROUPS),
     ),
     Scope.ACCOUNT: (Action.CHANGE_ACCOUNT, Action.INVITE),

@@ -24,6 +24,16 @@ class LibrarySettings(ModelSettings):
         ge=0,
         description="No recording begins with less free disk space than this, MB; below half of it none goes on.",
     )
+    uploads_max_mb: int = Field(2048, ge=1, description="Largest file that may be uploaded, MB.")
+    uploads_max_hours: float = Field(
+        12.0, gt=0.0, le=1000.0, description="Longest file that is made into a recording, hours."
+    )
+    uploads_expire_hours: float = Field(
+        24.0, gt=0.0, description="How long an upload that was cut off can be gone on with, hours."
+    )
+    uploads_keep_days: float = Field(
+        7.0, ge=0.0, description="How long an uploaded file is kept, so that it can be run again otherwise, days."
+    )
     jobs_workers: int = Field(
         1, ge=1, le=16, description="Jobs done at once: finished streams, uploads. Models are shared, whatever it is."
     )

@@ -87,5 +87,10 @@ class Settings(LibrarySettings):
         return self.data_dir / "streams"
 
     @property
+    def uploads_dir(self) -> Path:
+        """Files that people bring, until they are recordings."""
+        return self.data_dir / "uploads"
+
+    @property
     def recordings_dir(self) -> Path:
         return self.data_dir / "recordings"

@@ -12,8 +12,10 @@ from server.jobs.line import AUDIO
 from server.jobs.service import LIVE, JobService
 from server.log import get_logger
 from server.rooms.messages import StreamInfo
-from server.store.records import CaptionVersion
+from server.store.records import CaptionVersion, Job, Recording
 from server.store.store import Store
+from server.store.uploads import Upload
+from server.uploads.options import UploadOptions
 
 log = get_logger(__name__)
 
@@ -46,6 +48,14 @@ class FinalPasses:
                 continue
             if captions.items and not final:
                 await self._make(stream_id)
+
+    async def uploaded(self, upload: Upload, recording: Recording) -> Job | None:
+        """A file has become a recording; None where nobody wants to know what is said in it, or nobody can hear."""
+        options = UploadOptions.of(upload.options)
+        if not options.captions or self._captioner().state == "off":
+            return None
+        length = {AUDIO: recording.length / SAMPLE_RATE}
+        return await self._jobs.add(KIND, recording.stream_id, recording.owner, parameters=length)
 
     async def _make(self, stream_id: str) -> None:
         status = self._captioner()

@@ -95,6 +95,11 @@ class JobService:
         if self._queue is not None:
             await asyncio.to_thread(self._queue.close)
 
+    def current(self, *subjects: str | None) -> Job | None:
+        """What is being done about one of these, or waits; the newest."""
+        found = [job for job in self._told.values() if job.subject in subjects]
+        return max(found, key=lambda job: job.created_at, default=None)
+
     def open_jobs(self) -> int:
         """How many are not over."""
         return len(self._told)

@@ -56,8 +56,8 @@ async def recover(store: Store, library: Library, default: Channel, waiting: Col
         if recording_id in waiting:
             continue
         recording = await _known(store, recording_id)
-        if recording is not None and recording.state in _DONE:
-            continue
+        if recording is not None and (recording.state in _DONE or recording.origin != "live"):
+            continue  # what becomes of a file is its job's business
         if recording is None:
             await _enter(store, library, recording_id, default)
         settled = await library.settle(recording_id, RecordingState.RECOVERED)
@@ -67,7 +67,11 @@ async def recover(store: Store, library: Library, default: Channel, waiting: Col
         said = "recording lost" if failed else "recording recovered"
         log.warning(said, recording=recording_id, detail=settled.detail)
     for recording in await store.unfinished_recordings():
-        if recording.id in waiting or await asyncio.to_thread(library.files.exists, recording.id):
+        if (
+            recording.id in waiting
+            or recording.origin != "live"
+            or await asyncio.to_thread(library.files.exists, recording.id)
+        ):
             continue
         gone = "Its files are not there any more."
         await store.change_recording(recording.id, state=RecordingState.FAILED.value, detail=gone)

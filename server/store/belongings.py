@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.errors import Conflict
 from server.store.database import Database
+from server.store.library_schema import UploadRow
 from server.store.people_schema import (
     AccessGrantRow,
     AccessRuleRow,
@@ -92,6 +93,7 @@ class BelongingTable:
             streams = select(StreamRow.id).where(StreamRow.owner == user_id)
             await session.execute(delete(JobRow).where(or_(JobRow.owner == user_id, JobRow.subject.in_(streams))))
             await session.execute(delete(VoiceRow).where(VoiceRow.owner == user_id))
+            await session.execute(delete(UploadRow).where(UploadRow.owner == user_id))
             await session.execute(delete(ChatMessageRow).where(ChatMessageRow.user_id == user_id))
             await session.execute(delete(StreamRow).where(StreamRow.owner == user_id))
             await session.execute(delete(ChannelRow).where(ChannelRow.owner == user_id))
@@ -157,7 +159,7 @@ def _rows_of(user_id: str) -> Iterable[tuple[Table, ColumnElement[bool]]]:
     streams = select(StreamRow.id).where(StreamRow.owner == user_id)
     groups = select(GroupRow.id).where(GroupRow.owner == user_id)
     yield _table(UserRow), UserRow.id == user_id
-    for owned in (ChannelRow, StreamRow, VoiceRow, JobRow, GroupRow):
+    for owned in (ChannelRow, StreamRow, VoiceRow, JobRow, GroupRow, UploadRow):
         yield _table(owned), owned.owner == user_id
     yield _table(RecordingRow), RecordingRow.stream_id.in_(streams)
     yield _table(GroupMemberRow), GroupMemberRow.group_id.in_(groups)

@@ -16,6 +16,7 @@ def prepare_folders(settings: Settings) -> None:
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         settings.recordings_dir.mkdir(exist_ok=True)
+        settings.uploads_dir.mkdir(exist_ok=True)
         _probe(settings.data_dir)
         _probe(settings.recordings_dir)
     except OSError as error:

@@ -65,7 +65,8 @@ def _channels(given: Names) -> Select[Any]:
 
 
 def _streams(given: Names) -> Select[Any]:
-    query = seen(select(*_STREAM), given, "stream", StreamRow.id, StreamRow.owner, StreamRow.channel_id)
+    broadcast = select(*_STREAM).where(StreamRow.origin == "live")  # nobody has ever been live with a file
+    query = seen(broadcast, given, "stream", StreamRow.id, StreamRow.owner, StreamRow.channel_id)
     return narrowed(query, given, STREAM_FILTERS)
 
 

@@ -33,6 +33,7 @@ from server.store.records import Channel, Page, Recording, RecordingState, Store
 from server.store.schema import ChannelRow, JobRow, RecordingRow, StreamRow
 from server.store.sessions import SessionTable
 from server.store.talk import TalkTable
+from server.store.uploads import UploadTable
 from server.store.users import UserTable
 from server.store.voices import VoiceTable
 
@@ -62,6 +63,7 @@ class Store:
         self.notices = NoticeTable(self._database)
         self.push = PushTable(self._database)
         self.deliveries = DeliveryTable(self._database)
+        self.uploads = UploadTable(self._database)
 
     async def open(self) -> None:
         """Bring the tables up to date. Raises Unavailable."""
@@ -134,6 +136,11 @@ class Store:
         """Set columns of one stream; nothing where there is none."""
         async with self._database.write() as session:
             await session.execute(update(StreamRow).where(StreamRow.id == stream_id).values(**values))
+
+    async def forget_stream(self, stream_id: str) -> None:
+        """Take a stream away that never was, with all that belongs to it."""
+        async with self._database.write() as session:
+            await session.execute(delete(StreamRow).where(StreamRow.id == stream_id))
 
     async def unfinished_streams(self) -> list[StoredStream]:
         """Streams that were live when the server last stopped."""

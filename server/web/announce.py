@@ -28,7 +28,8 @@ from server.rooms.messages import (
     StreamState,
 )
 from server.store.records import Job, Recording
-from server.web import caption_views, recording_views, views
+from server.store.uploads import Upload
+from server.web import caption_views, recording_views, upload_views, views
 from server.web.services import Services
 
 log = get_logger(__name__)
@@ -36,6 +37,7 @@ log = get_logger(__name__)
 STREAM_EVENTS = {"stream_started", "stream_state", "stream_updated", "stream_ended"}
 SNAPSHOT_RECORDINGS = 20
 SNAPSHOT_JOBS = 20
+SNAPSHOT_UPLOADS = 50
 
 
 class Announcer:
@@ -56,6 +58,7 @@ class Announcer:
         self._hub.provide("system", self._system)
         self._hub.provide("captions:", self._captions)
         self._hub.provide("jobs", self._jobs)
+        self._hub.provide("uploads", self._uploads)
         if services.settings.chat:
             self._hub.provide("chat:", self._chat)
 
@@ -140,6 +143,15 @@ class Announcer:
             about = About("job", "", owner)
             self._hub.publish("jobs", "queue_update", caption_views.line(line, owner).model_dump(mode="json"), about)
 
+    def upload(self, kind: str, upload: Upload) -> None:
+        """Tell its owner what becomes of an upload."""
+        about = About("upload", upload.id, upload.owner)
+        if kind == "upload_removed":
+            self._hub.publish("uploads", kind, {"id": upload.id}, about)
+            return
+        shown = upload_views.upload(upload, self._services.uploads, self._services.jobs)
+        self._hub.publish("uploads", kind, shown.model_dump(mode="json"), about)
+
     def denoiser(self, status: DenoiserStatus) -> None:
         """Tell how the denoiser of this machine is, at every change."""
         kind = "degraded" if status.state == "degraded" else "recovered"
@@ -197,6 +209,12 @@ class Announcer:
 
     async def _chat(self, topic: str, _viewer: Viewer) -> dict[str, Any]:
         return await self._services.chat.snapshot(topic.partition(":")[2])
+
+    async def _uploads(self, _topic: str, viewer: Viewer) -> dict[str, Any]:
+        services = self._services
+        page = await services.store.uploads.page(viewer.actor.id, limit=SNAPSHOT_UPLOADS)
+        items = [upload_views.upload(item, services.uploads, services.jobs) for item in page.items]
+        return {"items": [item.model_dump(mode="json") for item in items]}
 
     async def _jobs(self, _topic: str, viewer: Viewer) -> dict[str, Any]:
         page = await self._services.store.jobs.page(viewer.actor.id, limit=SNAPSHOT_JOBS)

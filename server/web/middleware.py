@@ -32,12 +32,17 @@ REQUEST_ID_HEADER = "X-Request-Id"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 CROSS_ORIGIN_PATHS = ("/whip/", "/whep/", "/api/")
 PROGRAM_PATHS = (*CROSS_ORIGIN_PATHS, "/static/", "/health/", "/metrics")
-ALLOW_HEADERS = "Authorization, Clearcast-Link, Clearcast-Resume-Token, Content-Type, If-Match, Last-Event-ID"
+ALLOW_HEADERS = (
+    "Authorization, Clearcast-Link, Clearcast-Resume-Token, Content-Type, If-Match, Last-Event-ID, Tus-Resumable, "
+    "Upload-Checksum, Upload-Length, Upload-Metadata, Upload-Offset"
+)
 ALLOW_METHODS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 EXPOSE_HEADERS = ", ".join(
     (
         *("Location", "ETag", "Link", "Accept-Patch", "Retry-After", "Content-Disposition", "X-Request-Id"),
         *("Clearcast-Stream", "Clearcast-Resume-Token", "WWW-Authenticate"),
+        *("Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"),
+        *("Upload-Offset", "Upload-Length", "Upload-Metadata", "Upload-Expires"),
         *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
     )
 )

@@ -40,6 +40,9 @@ CODES = {
     "not-acceptable": 406,
     "too-slow": 408,
     "precondition-failed": 412,
+    "tus-version": 412,
+    "upload-locked": 423,
+    "checksum-mismatch": 460,
     "misdirected": 421,
     "restart-unsupported": 422,
     "no-audio-offered": 400,
@@ -61,7 +64,7 @@ def status_of(error: ClearcastError) -> int:
 
 def problem(status: int, detail: str, code: str, *, retry_after: int | None = None, **members: str) -> web.Response:
     """One problem document; `members` are extensions of it (RFC 9457, section 3.2)."""
-    title = HTTPStatus(status).phrase
+    title = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Checksum Mismatch"
     kind = f"urn:clearcast:problem:{code}"
     body = {"type": kind, "title": title, "status": status, "detail": detail, "code": code, **members}
     headers = {"Retry-After": str(retry_after)} if retry_after is not None else {}

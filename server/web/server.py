@@ -37,6 +37,8 @@ from server.web.handlers import (
     sound_check,
     streams,
     tokens,
+    tus,
+    uploads,
     voices,
 )
 from server.web.openapi import document
@@ -61,6 +63,8 @@ TABLES = (
     access.table,
     audience.table,
     jobs.table,
+    uploads.table,
+    tus.table,
     sound_check.table,
     signalling.table,
     friends.table,

@@ -47,6 +47,8 @@ from server.recordings.voices import VoiceBook
 from server.rooms.messages import ListenGrant, PeerAnswer, PublishGrant, StreamChange, StreamInfo
 from server.store.records import Channel
 from server.store.store import Store
+from server.uploads.desk import UploadDesk
+from server.uploads.progress import UploadProgress
 from server.web.allowance import Allowance
 from server.web.announce_people import PeopleAnnouncer
 from server.web.body import BodyRoom
@@ -178,6 +180,8 @@ class Services:
     community: Community = field(init=False)
     access: AccessBook = field(init=False)
     oversight: Watchful = field(init=False)
+    uploads: UploadDesk = field(init=False)
+    upload_progress: UploadProgress = field(init=False)
     secure: bool = False
     """Whether the server itself speaks TLS."""
     sockets: set[web.WebSocketResponse] = field(default_factory=set)

@@ -53,6 +53,7 @@ _TOPICS = (
     Topic("chat:", Action.READ_CHAT, "What is written beside a stream", find=kept),
     Topic("recordings", Action.LIST_RECORDINGS, "Recordings that one may see come, change and go"),
     Topic("jobs", Action.LIST_JOBS, "How far one's own jobs are"),
+    Topic("uploads", Action.LIST_UPLOADS, "What one has uploaded, and what becomes of it"),
     Topic("friends", Action.LIST_PEOPLE, "One's friends: who is there, who asks, who comes and goes"),
     Topic("notifications", Action.READ_NOTIFICATIONS, "What one is told"),
     Topic("system", Action.READ_CONFIG, "How the machine's denoiser and captions are"),

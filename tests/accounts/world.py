@@ -18,6 +18,7 @@ from server.store.chat_records import ChatKind, ChatMessage
 from server.store.ids import new_id
 from server.store.people_records import Access, AccessRule, User
 from server.store.records import Channel, Job, JobState, Recording, StoredStream, VoicePrint
+from server.store.uploads import Upload
 from server.web.identity import COOKIE
 from server.web.routing import Route
 from tests.people import Town, town
@@ -169,6 +170,7 @@ class World:
         """What of Olga's is meant by `{id}`, by how the path begins."""
         return {
             "/api/v1/jobs/": self._job,
+            "/api/v1/uploads/": self._upload,
             "/api/v1/voices/": self._voice,
             "/api/v1/account/sessions/": self._session,
             "/api/v1/invitations/": self._invitation,
@@ -203,6 +205,12 @@ class World:
         job = Job(new_id(), "final-pass", "private", self.owner, self.services.clock.wall(), state=JobState.DONE)
         await self.services.store.jobs.add(job)
         return job.id
+
+    async def _upload(self) -> str:
+        now = self.services.clock.wall()
+        upload = Upload(new_id(), self.owner, "talk.wav", 9, now, now)
+        await self.services.store.uploads.add(upload)
+        return upload.id
 
     async def _voice(self) -> str:
         heard = VoicePrint("model", np.ones(2, np.float32), 9.0)
