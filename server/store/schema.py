@@ -74,6 +74,7 @@ class StreamRow(Base):
     __tablename__ = "streams"
     __table_args__ = (
         Index("ix_streams_started_at_id", "started_at", "id"),
+        Index("ix_streams_origin_started_at_id", "origin", "started_at", "id"),
         Index("ix_streams_owner_started_at_id", "owner", "started_at", "id"),
     )
 

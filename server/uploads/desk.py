@@ -144,6 +144,8 @@ class UploadDesk:
     async def look_at_waiting(self) -> None:
         """Have those looked at that came while the queue was full."""
         for upload in await self._table.in_states([UploadState.RECEIVED]):
+            if (await self._store.jobs.page(None, subject=upload.id, limit=1)).items:
+                continue
             try:
                 await self._jobs.add(DIAGNOSE, upload.id, upload.owner)
             except Unavailable:

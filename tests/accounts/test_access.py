@@ -114,8 +114,8 @@ async def test_topics_tell_what_the_table_says(place: World) -> None:
             if found["system"] == "yes":
                 told = await events(place, page)
                 for name in [name for name in told if found[name] == "yes"]:
-                    assert name == "jobs" or told[name] == sees(role), (role, name)
-                    found[name] = "yes" if {thing, "job"} & told[name] else "none"
+                    assert name in ("jobs", "uploads") or told[name] == sees(role), (role, name)
+                    found[name] = "yes" if {thing, "job", "upload"} & told[name] else "none"
             wrong += [
                 f"{role}: {name}: {found[name]} instead of {expected[name]}"
                 for name in TOPICS
@@ -146,8 +146,9 @@ async def events(place: World, page: aiohttp.ClientWebSocketResponse) -> dict[st
         await services.library.change(await services.store.recording(access.value), talk)
     await services.journal.settle()
     services.jobs._announce("job_progress", await services.store.jobs.get(await place._job()))
+    services.uploads._announce("upload_updated", await services.store.uploads.get(await place._upload()))
     services.denoise.tell(DenoiserStatus("degraded", None, "", "The worker is down."))
-    told: dict[str, set[str]] = {"streams": set(), "recordings": set(), "jobs": set()}
+    told: dict[str, set[str]] = {"streams": set(), "recordings": set(), "jobs": set(), "uploads": set()}
     while True:
         event = await page.receive_json(timeout=30)
         if event["topic"] == "system" and event["type"] == "degraded":
@@ -157,6 +158,8 @@ async def events(place: World, page: aiohttp.ClientWebSocketResponse) -> dict[st
             assert "you_own" not in event["data"] and "access" not in event["data"]
         elif event["type"] == "job_progress":
             told["jobs"].add("job")
+        elif event["type"] == "upload_updated":
+            told["uploads"].add("upload")
 
 
 def live(place: World, access: Access) -> StreamInfo:

@@ -266,7 +266,7 @@ async def test_what_does_not_go_on_expires_and_so_do_folders_of_nobody(
     young = (await create(http, len(DATA), filename="young.wav")).split("/")[-2]
     table, now = server.services.store.uploads, server.services.clock.wall()
     await table.change(old, now - timedelta(hours=25))
-    server.services.uploads.folders.begin("orphan")
+    await asyncio.to_thread(server.services.uploads.folders.begin, "orphan")
     await server.services.uploads.tidy()
     assert folders(server) == [young]
     assert [item.id for item in (await table.page("local")).items] == [young]
