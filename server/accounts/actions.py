@@ -164,7 +164,6 @@ _SCOPED: dict[Scope, tuple[Action, ...]] = {
             Action.RETRY_JOB,
             Action.WRITE_CHAT,
         ),
-        *(Action.SAVE_VOICE, Action.CHANGE_VOICE, Action.CANCEL_JOB, Action.RETRY_JOB, Action.WRITE_CHAT),
         *(Action.UPLOAD, Action.CHANGE_UPLOAD),
         *(Action.MODERATE_CHAT, Action.CHANGE_PROFILE, Action.CHANGE_FRIENDS, Action.CHANGE_GROUPS),
     ),
