@@ -4,7 +4,7 @@ import { ApiError, getPeaks, getRecording, words } from "./api.js";
 import { byId, h, icon, say } from "./dom.js";
 import { clock, exact, relative } from "./format.js";
 import { openLink } from "./people/api.js";
-import { waveform } from "./waveform.js";
+import { Waveform } from "./recording/waveform.js";
 
 /** @typedef {import("./types.js").Recording} Recording */
 
@@ -60,16 +60,18 @@ function show(recording) {
   const title = toPage(recording.title, "");
   title.dir = "auto";
   const head = h("header", { class: "embed-head" }, control.button, h("div", { class: "txts" }, h("b", null, title), h("span", { class: "sub" }, h("span", { dir: "auto" }, recording.host), " · ", when, " · ", time)), h("a", { class: "home", href: "/", target: "_blank", rel: "noopener" }, "Clearcast"));
-  /** @type {ReturnType<typeof waveform> | null} */
+  /** @type {Waveform | null} */
   let wave = null;
-  const length = () => (Number.isFinite(sound.duration) && sound.duration > 0 ? sound.duration : recording.duration_s);
+  // What was trimmed away is not sent; places are told on the time of the whole.
+  const [begin, end] = recording.trim ? [recording.trim.start_s, recording.trim.end_s] : [0, recording.duration_s];
+  const length = () => (Number.isFinite(sound.duration) && sound.duration > 0 ? sound.duration : end - begin);
   const update = () => {
     control.show();
     say(time, `${clock(sound.currentTime)} / ${clock(length())}`);
-    wave?.show(sound.currentTime);
+    wave?.show(begin + sound.currentTime);
   };
   const seek = (/** @type {number} */ seconds) => {
-    sound.currentTime = Math.max(0, Math.min(seconds, length()));
+    sound.currentTime = Math.max(0, Math.min(seconds - begin, length()));
     update();
   };
   for (const type of ["play", "pause", "timeupdate", "durationchange", "seeked", "ended"]) sound.addEventListener(type, update);
@@ -83,7 +85,7 @@ function show(recording) {
   update();
   getPeaks(recording.peaks_url).then(
     (peaks) => {
-      wave = waveform(peaks, recording.duration_s, seek);
+      wave = new Waveform(peaks, recording.duration_s, [begin, end], seek);
       place.replaceChildren(wave.element);
       update();
     },

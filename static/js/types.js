@@ -160,8 +160,22 @@
  * @property {string | null} raw_url
  * @property {string} download_url
  * @property {string} peaks_url
+ * @property {number} [plays_s] how long it is without what was trimmed away
+ * @property {string} [description]
+ * @property {string | null} [language]
+ * @property {"live" | "upload"} [origin]
+ * @property {{ start_s: number, end_s: number } | null} [trim] what is played of it; all where nothing is said
+ * @property {Facts | null} [facts] with one recording, not in lists
+ * @property {{ label: string, name: string, seconds: number, words: number, share: number }[]} [speakers]
  *
- * @typedef {{ step_s: number, peaks: number[] }} Peaks
+ * @typedef {object} Facts
+ * @property {{ integrated_lufs: number | null, range_lu: number | null, true_peak_dbtp: number | null } | null} [loudness]
+ * @property {{ start_s: number, end_s: number, kind: string }[]} [gaps]
+ * @property {{ start_s: number, end_s: number, mode: string, strength: number }[]} [denoise]
+ * @property {{ stage: string, name: string, version: string }[]} [models]
+ * @property {[number, number][]} [listeners] second, how many; the owner's only
+ *
+ * @typedef {{ step_s: number, peaks: number[], pauses: [number, number][] }} Peaks
  *
  * @typedef {object} Envelope
  * @property {string} type

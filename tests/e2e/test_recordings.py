@@ -92,6 +92,7 @@ async def test_another_window_sees_it_come_and_go(house: House) -> None:
     page = await keep(house, "Seen elsewhere", seconds=1)
     row = watcher.get_by_test_id("recording").filter(has_text="Seen elsewhere")
     await row.wait_for()
+    await page.get_by_test_id("more").click()
     await page.get_by_test_id("delete").click()
     await row.wait_for(state="detached")
     await page.get_by_role("heading", name="The recording was deleted").wait_for()

@@ -38,7 +38,7 @@ async def test_the_document_names_every_module_that_its_address_needs(http: aioh
     for path in ("/recordings/abc", "/listen/abc", "/nothing-of-ours"):
         async with http.get(path) as response:
             named[path] = set(re.findall(r'modulepreload" href="/static/(js/[\w/]+\.js)"', await response.text()))
-    assert {"js/app.js", "js/dom.js", "js/views/recording.js", "js/waveform.js"} <= named["/recordings/abc"]
+    assert {"js/app.js", "js/dom.js", "js/views/recording.js", "js/recording/waveform.js"} <= named["/recordings/abc"]
     assert "js/views/listen.js" not in named["/recordings/abc"]
     assert "js/views/listen.js" in named["/listen/abc"]
     for name in named["/recordings/abc"]:

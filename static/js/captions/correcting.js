@@ -3,6 +3,7 @@
 import { words } from "../api.js";
 import { h, icon } from "../dom.js";
 import { toast } from "../toast.js";
+import { undoEdit } from "../recording/api.js";
 import { changeCaption } from "./api.js";
 
 /** @typedef {import("../types.js").Caption} Caption */
@@ -150,6 +151,19 @@ export class Correcting {
     if (!(await this.change(caption, { hidden }, hidden ? "The caption was not hidden." : "The caption stays hidden."))) return;
     this.point(0);
     if (hidden) toast("Hidden for everybody.", { label: "Undo", act: () => void this.setHidden(id) });
+  }
+
+  /** The last correction of this account, whoever made it. */
+  async undo() {
+    const stream = this.source.stream();
+    if (!stream) return;
+    try {
+      const now = await undoEdit(stream, this.source.version?.() ?? "");
+      this.source.put(now);
+      toast(`Undone: “${now.text.slice(0, 60)}${now.text.length > 60 ? "…" : ""}”`);
+    } catch (error) {
+      toast(`Nothing was undone. ${words(error)}`);
+    }
   }
 
   /**

@@ -7,11 +7,11 @@ import { h, icon } from "../dom.js";
 
 const CONSENT = "It stays on this server. Ask them first.";
 
-/** @param {Who} who @param {((place: HTMLElement, label: string) => void) | null} open null: it is not one's own to change */
-export function nameButton(who, open) {
+/** @param {Who} who @param {((place: HTMLElement, label: string) => void) | null} open null: it is not one's own to change @param {boolean} [pencil] whether it shows that it can be changed */
+export function nameButton(who, open, pencil = false) {
   if (!who.label || !open) return h("span", { class: who.label && !who.named ? "name unnamed" : "name", dir: "auto" }, who.name);
   const heard = who.source === "voice" ? [h("span", { class: "by-voice", title: "Recognised by voice" }, icon("voice", 18), h("span", { class: "aloud" }, ", recognised by voice"))] : [];
-  const button = h("button", { type: "button", class: `name${who.named ? "" : " unnamed"}`, dir: "auto", title: `Rename ${who.name}`, data: { testid: "speaker", speaker: who.label } }, h("span", null, who.name), ...heard);
+  const button = h("button", { type: "button", class: `name${who.named ? "" : " unnamed"}`, dir: "auto", title: `Rename ${who.name}`, data: { testid: "speaker", speaker: who.label } }, h("span", null, who.name), ...heard, pencil && icon("pencil", 18));
   button.addEventListener("click", () => open(button, who.label));
   return button;
 }

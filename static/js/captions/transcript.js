@@ -6,7 +6,6 @@ import { clock } from "../format.js";
 import { getCaptions } from "./api.js";
 import { Correcting } from "./correcting.js";
 import { followJob, jobWords } from "./improving.js";
-import { lanes } from "./lanes.js";
 import { Emitter } from "../emitter.js";
 import { RATE } from "./model.js";
 import { Naming } from "./naming.js";
@@ -24,14 +23,14 @@ const READING_MS = 5000;
 export class Transcript extends Emitter {
   /**
    * @param {string} stream
-   * @param {number} duration seconds
    * @param {(seconds: number) => void} seek
    * @param {boolean} own whether it may be changed
    */
-  constructor(stream, duration, seek, own) {
+  constructor(stream, seek, own) {
     super();
     this.stream = stream;
     this.seek = seek;
+    this.own = own;
     this.version = "";
     this.speakers = new Speakers();
     /** @type {Map<number, Caption>} */
@@ -56,10 +55,8 @@ export class Transcript extends Emitter {
     this.search = search({ all: () => this.ordered, present: () => this.list.present, element: (id) => this.list.caption(id), reach: (caption) => this.reach(caption), whole: () => this.captions.size >= this.total });
     this.place = h("div", { class: "tr-place" }, this.flow);
     this.element = h("section", { class: "tr", hidden: true, "aria-label": "Transcript" }, h("header", { class: "sec" }, h("h2", null, "Transcript"), h("span", { class: "grow" }), this.choice.element, this.search.opener), this.search.row, this.state, this.place);
-    this.lanes = lanes(duration, own ? (place, label) => this.laneCard.open(place, label) : null);
-    const naming = new Naming(() => stream, this.speakers, () => this.draw(), () => this.version);
-    this.card = new SpeakerCard(this.place, naming);
-    this.laneCard = new SpeakerCard(this.lanes.element, naming);
+    this.naming = new Naming(() => stream, this.speakers, () => this.draw(), () => this.version);
+    this.card = new SpeakerCard(this.place, this.naming);
     this.correcting = new Correcting(this.place, () => this.list, { stream: () => stream, find: (id) => (own ? this.captions.get(id) : undefined), put: (caption) => this.put(caption), version: () => this.version });
     this.flow.addEventListener("click", (event) => this.pressed(event));
     for (const type of ["wheel", "touchmove", "keydown"]) this.flow.addEventListener(type, () => (this.scrolledAt = performance.now()), { passive: true });
@@ -122,7 +119,6 @@ export class Transcript extends Emitter {
   draw() {
     this.ordered = [...this.captions.values()].sort((a, b) => a.start - b.start || a.id - b.id);
     this.list.show(this.ordered, (labels) => this.speakers.all(labels));
-    this.lanes.show(this.ordered.filter((caption) => !caption.hidden), this.speakers);
     this.drawn += 1;
     this.correcting.rove();
     this.search.again();
@@ -153,6 +149,24 @@ export class Transcript extends Emitter {
     if (before && before.rev > caption.rev) return;
     this.captions.set(caption.id, caption);
     this.draw();
+  }
+
+  /** @returns {import("../player/hearing.js").Turn[]} who speaks when, of all that is known yet */
+  get turns() {
+    /** @type {Map<string, string[]>} */
+    const resolved = new Map();
+    return this.ordered.filter((caption) => !caption.hidden).map(({ start, end, speakers }) => {
+      const key = speakers.join("+");
+      const who = resolved.get(key) ?? this.speakers.all(speakers).map(({ label }) => label).filter(Boolean);
+      resolved.set(key, who);
+      return { from: start / RATE, to: end / RATE, who };
+    });
+  }
+
+  /** @returns {import("./speakers.js").Who[]} who says anything, in order of appearance */
+  get everybody() {
+    const heard = new Set(this.turns.flatMap(({ who }) => who));
+    return this.speakers.present.filter(({ label }) => heard.has(label));
   }
 
   /** @param {Caption} caption */
@@ -216,6 +230,11 @@ export class Transcript extends Emitter {
     if (line) this.flow.scrollTop += line.top - box.top - box.height / 3;
   }
 
+  /** Take the last correction back. */
+  async undo() {
+    if (this.own) await this.correcting.undo();
+  }
+
   /** @param {Caption | null} caption @param {boolean} now */
   dress(caption, now) {
     const element = caption && this.list.caption(caption.id);
@@ -231,6 +250,5 @@ export class Transcript extends Emitter {
     this.unfollow();
     this.words.forget();
     this.list.stop();
-    this.lanes.leave();
   }
 }

@@ -97,7 +97,7 @@ export class WindowedTurns {
     const first = captions[0]?.id ?? 0;
     let part = this.byFirst.get(first);
     if (!part) {
-      part = { first, captions: [], element: h("div", { class: "part" }), list: null, near: false, drawn: false };
+      part = { first, captions: [], element: h("div", { class: "tr-part" }), list: null, near: false, drawn: false };
       this.byFirst.set(first, part);
       this.byElement.set(part.element, part);
       this.watcher.observe(part.element);

@@ -2,11 +2,11 @@
 
 import { byId, h, icon, say } from "../dom.js";
 import { clock, spokenTime } from "../format.js";
-import { fill } from "../parts.js";
+import { fill, toggle } from "../parts.js";
 import { player } from "./player.js";
 import { liveWords } from "./words.js";
 
-const SPEEDS = [0.75, 1, 1.25, 1.5, 1.75, 2];
+export const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3];
 
 function playButton() {
   const play = icon("play");
@@ -40,13 +40,13 @@ function seekBar() {
   });
   range.addEventListener("change", () => {
     held = false;
-    player.seek(Number(range.value));
+    player.seek(player.begin + Number(range.value));
   });
   return {
     range,
     show() {
       range.max = String(Math.max(1, player.duration));
-      if (!held) range.value = String(player.position);
+      if (!held) range.value = String(player.position - player.begin);
       range.setAttribute("aria-valuetext", spokenTime(Number(range.value)));
       fill(range);
     },
@@ -57,7 +57,21 @@ function speedChoice() {
   const options = SPEEDS.map((speed) => h("option", { value: String(speed), selected: speed === 1 }, `${speed}×`));
   const select = h("select", { "aria-label": "Speed", data: { testid: "speed" } }, options);
   select.addEventListener("change", () => player.setSpeed(Number(select.value)));
-  return h("span", { class: "select speed" }, select);
+  return { element: h("span", { class: "select speed" }, select), show: () => (select.value = String(player.speed)) };
+}
+
+function skipChoice() {
+  const saves = h("small", { class: "tn" });
+  const control = toggle("skip-silence", "skip-name", (on) => player.passages.setSkip(on));
+  const element = h("div", { class: "skipping" }, control.element, h("span", { id: "skip-name" }, "Skip silence", saves));
+  return {
+    element,
+    show() {
+      const { skip, saves: seconds, pauses } = player.passages;
+      control.set(skip);
+      say(saves, pauses.length > 0 ? `${skip ? "saves" : "would save"} ${clock(seconds)}` : "");
+    },
+  };
 }
 
 function volumeControl() {
@@ -100,17 +114,20 @@ export function startDock() {
   const time = h("div", { class: "when", data: { testid: "player-time" } });
   const back = jump("back", -10, "Back 10 seconds");
   const forth = jump("forth", 30, "Forward 30 seconds");
-  const speed = speedChoice();
+  const [skip, speed] = [skipChoice(), speedChoice()];
   const close = h("button", { type: "button", class: "btn quiet icon shut", "aria-label": "Close the player", data: { testid: "player-close" }, on: { click: () => player.close() } }, icon("close", 20));
-  dock.append(back, play.button, forth, what, seek.range, time, speed, volume.element, tools, close);
+  dock.append(back, play.button, forth, what, seek.range, time, skip.element, speed.element, volume.element, tools, close);
 
+  player.passages.watch(skip.show);
   player.watch(() => {
     const { source } = player;
     dock.hidden = !source;
     document.body.classList.toggle("docked", source !== null);
     if (!source) return;
-    dock.dataset["kind"] = source.kind;
     const page = source.kind === "live" ? source.channel.listen_path : `/recordings/${source.recording.id}`;
+    // On its own page the title stands above and the waveform is where one seeks.
+    dock.dataset["kind"] = source.kind;
+    dock.classList.toggle("at-home", source.kind === "recording" && location.pathname === page);
     what.href = page;
     close.hidden = player.wanted || location.pathname === page;
     play.show();
@@ -123,7 +140,9 @@ export function startDock() {
     }
     say(title, source.recording.title);
     say(detail, player.failed || source.recording.host);
-    time.replaceChildren(clock(player.position), h("span", null, ` / ${clock(player.duration)}`));
+    speed.show();
+    skip.show();
+    time.replaceChildren(clock(player.position - player.begin), h("span", null, ` / ${clock(player.duration)}`));
     seek.show();
   });
 }

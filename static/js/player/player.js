@@ -8,6 +8,7 @@ import { recall, remember } from "../settings.js";
 import { store } from "../store.js";
 import { Listener } from "../whep.js";
 import { Delay } from "./delay.js";
+import { Passages } from "./passages.js";
 
 /**
  * @typedef {{ kind: "live", channel: import("../types.js").Channel }} LiveSource
@@ -38,7 +39,8 @@ export class Player extends Emitter {
     /** @type {Listener | null} */
     this.listener = null;
     this.volume = recall("volume", 1);
-    this.speed = 1;
+    this.speed = recall("speed", 1);
+    this.passages = new Passages(this);
     this.audio.volume = this.volume;
     /** iPhones leave the volume to their buttons. */
     this.hasVolume = Math.abs(this.audio.volume - this.volume) < 0.01;
@@ -46,6 +48,7 @@ export class Player extends Emitter {
     for (const type of ["play", "pause", "playing", "waiting", "timeupdate", "durationchange", "seeked", "ratechange"]) {
       this.audio.addEventListener(type, () => this.changed());
     }
+    for (const type of ["play", "playing", "seeked"]) this.audio.addEventListener(type, () => this.passages.heed());
     this.audio.addEventListener("ended", () => this.pause());
     this.audio.addEventListener("error", () => this.onError());
     document.addEventListener("visibilitychange", () => this.onVisible());
@@ -108,10 +111,11 @@ export class Player extends Emitter {
     this.unload();
     this.source = source;
     this.failed = this.removed = "";
+    this.passages.reset();
     if (source.kind === "recording") {
       this.audio.src = source.recording.audio_url;
-      this.audio.playbackRate = this.speed;
-    }
+      this.audio.defaultPlaybackRate = this.audio.playbackRate = this.speed;
+    } else this.audio.defaultPlaybackRate = this.audio.playbackRate = 1;
   }
 
   unload() {
@@ -193,36 +197,57 @@ export class Player extends Emitter {
     this.changed();
   }
 
-  /** @returns {number} seconds */
+  /** Of the whole recording: what was trimmed away at its beginning is not sent. @returns {number} seconds */
+  get begin() {
+    return this.source?.kind === "recording" ? (this.source.recording.trim?.start_s ?? 0) : 0;
+  }
+
+  /** The same recording, of which another part is sent now. @param {RecordingSource} source @param {number} at seconds of the whole */
+  again(source, at) {
+    const { wanted } = this;
+    this.load(source);
+    this.seek(at);
+    if (wanted) void this.play(source);
+  }
+
+  /** @returns {number} seconds of what is played */
   get duration() {
     if (this.source?.kind !== "recording") return 0;
-    const known = this.source.recording.duration_s;
+    const { trim, duration_s: whole } = this.source.recording;
+    const known = trim ? trim.end_s - trim.start_s : whole;
     return Number.isFinite(this.audio.duration) && this.audio.duration > 0 ? this.audio.duration : known;
   }
 
-  /** @returns {number} seconds */
+  /** @returns {number} seconds of the whole recording */
   get position() {
-    return this.source?.kind === "recording" ? this.audio.currentTime : 0;
+    return this.source?.kind === "recording" ? this.begin + this.audio.currentTime : 0;
   }
 
-  /** @param {number} seconds */
+  /** @param {number} seconds of the whole recording */
   seek(seconds) {
     if (this.source?.kind !== "recording") return;
-    this.audio.currentTime = Math.max(0, Math.min(seconds, this.duration));
+    this.audio.currentTime = Math.max(0, Math.min(seconds - this.begin, this.duration));
     this.changed();
   }
 
   /** @param {number} speed */
   setSpeed(speed) {
     this.speed = speed;
-    this.audio.playbackRate = speed;
+    this.audio.defaultPlaybackRate = this.audio.playbackRate = speed;
+    remember("speed", speed);
     this.changed();
+  }
+
+  applyVolume() {
+    const { gain } = this.passages;
+    if (this.hasVolume) this.audio.volume = this.volume * gain;
+    else this.audio.muted = this.muted || gain === 0;
   }
 
   /** @param {number} volume 0 to 1 */
   setVolume(volume) {
     this.volume = volume;
-    this.audio.volume = volume;
+    this.applyVolume();
     this.muted = false;
     this.applyDelay();
     remember("volume", volume);

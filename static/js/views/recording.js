@@ -1,24 +1,37 @@
-/** One recording: its sound as a picture, its name, its file. */
+/** One recording: its sound as a picture, who speaks and what is said in it, and what can be done with it. */
 
 import { ApiError, getPeaks, getRecording, renameRecording, words } from "../api.js";
-import { downloads } from "../captions/downloads.js";
+import { SpeakerCard } from "../captions/speakercard.js";
 import { Transcript } from "../captions/transcript.js";
 import { recordedChat } from "../chat/places.js";
 import { h, icon, say } from "../dom.js";
 import { editableTitle } from "../editable.js";
 import { clock, exact, relative, size } from "../format.js";
-import { accessChoice } from "../people/access.js";
+import { menu } from "../menu.js";
+import { Hearing } from "../player/hearing.js";
 import { player } from "../player/player.js";
+import { description } from "../recording/description.js";
+import { downloads } from "../recording/downloads.js";
+import { facts } from "../recording/facts.js";
+import { sharing } from "../recording/share.js";
+import { keySheet, listenForKeys } from "../recording/shortcuts.js";
+import { WhoSpeaks } from "../recording/speakers.js";
+import { spectrogram } from "../recording/spectrogram.js";
+import { summary } from "../recording/summary.js";
+import { trimming } from "../recording/trim.js";
+import { Waveform } from "../recording/waveform.js";
 import { store } from "../store.js";
-import { waveform } from "../waveform.js";
 import { shutView } from "./door.js";
 import { missingView } from "./missing.js";
 import { playable, remove, stateWords } from "./recordings.js";
 
 /** @typedef {import("../types.js").Recording} Recording */
 
-/** @param {Recording} recording @param {HTMLElement} load @param {() => void} gone */
-function heading(recording, load, gone) {
+/** While pages of a transcript come in, what hangs on them is drawn so often. */
+const DRAWN_MS = 150;
+
+/** @param {Recording} recording @param {boolean} own @param {HTMLElement[]} acts */
+function heading(recording, own, acts) {
   const title = editableTitle({
     text: recording.title,
     label: "this recording",
@@ -26,28 +39,21 @@ function heading(recording, load, gone) {
     most: store.config?.max_title ?? 200,
     save: (text) => renameRecording(recording.id, text),
   });
-  const when = h("time", { dateTime: recording.created_at, title: exact(recording.created_at) }, relative(recording.created_at));
-  const sub = h("p", { class: "sub" }, h("span", { dir: "auto" }, recording.host), " · ", when, " · ", clock(recording.duration_s), recording.size_bytes > 0 ? ` · ${size(recording.size_bytes)}` : "");
-  const own = store.owns(recording);
+  const sub = h("p", { class: "sub" });
   if (!own) for (const one of title.element.querySelectorAll("button")) one.remove();
-  const del = h("button", { type: "button", hidden: !own, class: "btn p-icon", "aria-label": "Delete", data: { testid: "delete" } }, icon("trash", 20), h("span", { class: "desk" }, "Delete"));
-  del.addEventListener("click", gone);
-  const element = h("header", { class: "rc-head" }, h("div", { class: "txts" }, title.element, sub), h("div", { class: "acts" }, load, del));
-  return { element, title };
-}
-
-/** Loads the picture of the sound; says so when there is none. @param {Recording} recording @param {HTMLElement} place @param {(at: number) => void} seek */
-async function loadWave(recording, place, seek) {
-  if (!playable(recording)) return null;
-  try {
-    const peaks = await getPeaks(recording.peaks_url);
-    const wave = waveform(peaks, recording.duration_s, seek);
-    place.replaceChildren(wave.element);
-    return wave;
-  } catch (error) {
-    place.replaceChildren(h("p", { class: "sub" }, `The picture of the sound did not load; playing works. ${words(error)}`));
-    return null;
-  }
+  const about = description(recording, own);
+  const element = h("header", { class: "rc-head" }, h("div", { class: "txts" }, title.element, sub, about.element), h("div", { class: "acts" }, ...acts));
+  return {
+    element,
+    /** @param {Recording} now */
+    show(now) {
+      title.set(now.title);
+      about.set(now.description ?? "");
+      const when = h("time", { dateTime: now.created_at, title: exact(now.created_at) }, relative(now.created_at));
+      const parts = [h("span", { dir: "auto" }, now.host), when, clock(now.plays_s ?? now.duration_s), now.size_bytes > 0 ? size(now.size_bytes) : "", now.trim ? "trimmed" : ""].filter(Boolean);
+      sub.replaceChildren(...parts.flatMap((one, at) => (at ? [" · ", one] : [one])));
+    },
+  };
 }
 
 /**
@@ -56,7 +62,7 @@ async function loadWave(recording, place, seek) {
  */
 export async function recordingView(id) {
   try {
-    return show(await getRecording(id));
+    return new RecordingPage(await getRecording(id)).view();
   } catch (error) {
     const shut = shutView("recording", error);
     if (shut) return shut;
@@ -73,59 +79,199 @@ function stateLine(recording) {
   return now ? `This recording is ${now}.` : "";
 }
 
-/** @param {Recording} first @returns {import("../types.js").View} */
-function show(first) {
-  let recording = first;
-  const { id } = first;
-  const source = /** @type {{ kind: "recording", recording: Recording }} */ ({ kind: "recording", recording });
-  const state = h("p", { class: "sub", role: "status", data: { testid: "recording-state" } });
-  const place = h("div", { class: "wave-place" });
-  const again = () => window.dispatchEvent(new PopStateEvent("popstate"));
-  const transcript = new Transcript(recording.stream_id, recording.duration_s, (at) => playable(recording) && void player.play(source, at), store.owns(recording));
-  const head = heading(recording, downloads(recording, transcript), async () => {
-    if (await remove(recording, again)) element.replaceChildren(missingView("The recording was deleted", "Undo is below for a few seconds.").element);
-  });
-  const swap = h("button", { type: "button", class: "btn first", data: { testid: "play-instead" }, on: { click: () => void player.play(source) } }, icon("play", 20), "Play this");
-  head.element.querySelector(".acts")?.prepend(swap);
-  const chat = recordedChat(recording.stream_id, (at) => playable(recording) && void player.play(source, at));
-  const access = store.social && store.owns(recording) ? accessChoice(() => ({ kind: "recordings", id })) : null;
-  access?.show();
-  const element = h("div", { class: "col recording" }, head.element, state, h("div", { class: "two" }, h("div", null, place, transcript.lanes.element, chat), transcript.element), ...(access ? [access.element] : []));
-  /** @type {Awaited<ReturnType<typeof loadWave>>} */
-  let wave = null;
+class RecordingPage {
+  /** @param {Recording} recording */
+  constructor(recording) {
+    this.recording = recording;
+    this.own = store.owns(recording);
+    this.source = /** @type {{ kind: "recording", recording: Recording }} */ ({ kind: "recording", recording });
+    /** @type {Waveform | null} */
+    this.wave = null;
+    this.hearing = new Hearing();
+    this.drawn = -1;
+    this.timer = 0;
+    this.here = false;
+    this.begun = false;
+    /** @type {[number, number][]} */
+    this.pauses = [];
+    const seek = (/** @type {number} */ at) => this.seek(at);
+    this.transcript = new Transcript(recording.stream_id, seek, this.own);
+    this.who = new WhoSpeaks(recording.id, this.hearing, this.own ? (place, label) => this.card.open(place, label) : null);
+    this.card = new SpeakerCard(this.who.element, this.transcript.naming);
+    this.trim = trimming(() => this.recording, () => this.wave, (now) => this.learn(now));
+    this.spectrogram = spectrogram(recording.id, () => [this.range[0] / recording.duration_s, this.range[1] / recording.duration_s]);
+    this.facts = facts(recording.id, seek);
+    this.summary = summary(recording.id, seek);
+    this.share = sharing(recording.id, this.own, () => player.holds(this.source));
+    this.load = downloads(() => this.recording, this.transcript);
+    this.keys = keySheet();
+    this.swap = h("button", { type: "button", class: "btn first", data: { testid: "play-instead" }, on: { click: () => void player.play(this.source) } }, icon("play", 20), "Play this");
+    this.more = this.further();
+    this.head = heading(recording, this.own, [this.swap, this.share.element, this.load.element, this.more.element]);
+    this.state = h("p", { class: "sub", role: "status", data: { testid: "recording-state" } });
+    this.place = h("div", { class: "wave-place" });
+    this.element = this.layout(recordedChat(recording.stream_id, seek));
+  }
 
-  const update = () => {
-    say(state, stateLine(recording));
-    const here = player.holds(source);
-    swap.hidden = here || !playable(recording);
-    wave?.show(here ? player.position : 0);
-    transcript.show(here ? player.position : 0);
-  };
-  const ready = async () => {
-    if (playable(recording)) player.offer(source);
-    wave = await loadWave(recording, place, (at) => void player.play(source, at));
-    update();
-  };
-  const unsubscribe = store.events.subscribe("recordings", ({ type, data }) => {
-    if (type === "snapshot" || data?.id !== id || type === "recording_removed") return;
-    const was = playable(recording);
-    recording = data;
-    source.recording = data;
-    head.title.set(recording.title);
-    if (!was && playable(recording)) void ready();
-  });
-  void ready();
-  const unwatch = player.watch(update);
-  return {
-    element,
-    title: recording.title,
-    leave() {
-      unsubscribe();
-      unwatch();
-      access?.stop();
-      wave?.leave();
-      transcript.leave();
-      if (player.holds(source) && !player.wanted) player.close();
-    },
-  };
+  /** @param {HTMLElement} chat */
+  layout(chat) {
+    const tools = h("div", { class: "row gap rc-tools" }, this.spectrogram.button);
+    const left = h("div", { class: "rc-left" }, this.place, this.spectrogram.element, this.trim.element, this.who.element, tools, this.summary.element, this.facts.element, chat);
+    return h("div", { class: "col recording" }, this.head.element, this.state, h("div", { class: "two" }, left, this.transcript.element), this.keys);
+  }
+
+  /** What is done less often. */
+  further() {
+    const opener = h("button", { type: "button", class: "btn icon", "aria-label": "More", title: "More", data: { testid: "more" } }, icon("more", 20));
+    const item = (/** @type {string} */ testid, /** @type {string} */ picture, /** @type {string} */ label, /** @type {() => void} */ act, own = true) => {
+      const press = () => {
+        card.close();
+        act();
+      };
+      return h("button", { type: "button", class: "item", hidden: own && !this.own, data: { testid }, on: { click: press } }, icon(picture, 20), label);
+    };
+    const again = () => window.dispatchEvent(new PopStateEvent("popstate"));
+    const gone = async () => {
+      if (await remove(this.recording, again)) this.element.replaceChildren(missingView("The recording was deleted", "Undo is below for a few seconds.").element);
+    };
+    const trim = item("trim", "scissors", "Trim", () => this.trim.open());
+    const card = menu(opener, "More", trim, item("show-keys", "keyboard", "Keys", () => this.keys.showModal(), false), item("delete", "trash", "Delete", () => void gone()));
+    card.element.classList.add("further");
+    return { element: card.element, trim };
+  }
+
+  /** @param {number} at seconds of the whole */
+  seek(at) {
+    if (playable(this.recording)) void player.play(this.source, at);
+  }
+
+  /** @returns {[number, number]} what is shown: all of it while its owner trims it */
+  get range() {
+    const { trim, duration_s: duration } = this.recording;
+    return trim && !this.trim.on ? [trim.start_s, trim.end_s] : [0, duration];
+  }
+
+  /** @param {Recording} now */
+  learn(now) {
+    const [before, at] = [this.recording, player.position];
+    this.recording = this.source.recording = { ...now, facts: now.facts ?? before.facts ?? null };
+    this.head.show(now);
+    const moved = JSON.stringify(before.trim) !== JSON.stringify(now.trim);
+    // What is sent begins elsewhere now.
+    if (moved && player.holds(this.source)) player.again(this.source, at);
+    this.wave?.setRange(this.range);
+    this.spectrogram.place();
+    this.drawn = -1;
+    this.listen();
+    this.load.show();
+    this.update();
+    if (!playable(before) && playable(now)) void this.ready();
+  }
+
+  async ready() {
+    if (!playable(this.recording)) return;
+    player.offer(this.source);
+    this.summary.element.hidden = false;
+    try {
+      const peaks = await getPeaks(this.recording.peaks_url);
+      this.wave?.leave();
+      this.wave = new Waveform(peaks, this.recording.duration_s, this.range, (at) => this.seek(at));
+      this.place.replaceChildren(this.wave.element);
+      this.pauses = peaks.pauses;
+    } catch (error) {
+      this.place.replaceChildren(h("p", { class: "sub" }, `The picture of the sound did not load; playing works. ${words(error)}`));
+    }
+    this.drawn = -1;
+    this.listen();
+    this.update();
+    this.begin();
+  }
+
+  /** Where the address says: `?at=` seconds, `?find=` words. */
+  begin() {
+    if (this.begun) return;
+    this.begun = true;
+    const query = new URLSearchParams(location.search);
+    const [at, find] = [Number(query.get("at")), query.get("find")];
+    if (at > 0 && player.holds(this.source)) player.seek(at);
+    if (find) this.transcript.search.find(find);
+  }
+
+  /** Something about the transcript, or whom one hears, is different. */
+  listen() {
+    if (this.timer) return;
+    this.timer = setTimeout(() => {
+      this.timer = 0;
+      this.draw();
+    }, DRAWN_MS);
+  }
+
+  draw() {
+    const { transcript, hearing } = this;
+    const { turns, everybody } = transcript;
+    if (this.drawn !== transcript.drawn) {
+      this.drawn = transcript.drawn;
+      this.who.show(everybody, turns, this.range);
+      const by = new Map(everybody.map((who) => [who.label, who]));
+      this.wave?.setSpoken(turns.flatMap(({ from, to, who: [label = ""] }) => {
+        const who = by.get(label);
+        return who ? [{ from, to, hue: who.hue, name: who.name }] : [];
+      }));
+    }
+    if (player.holds(this.source)) {
+      player.passages.setPauses(this.pauses);
+      player.passages.setHushed(hearing.hushed(turns, this.recording.duration_s));
+    }
+  }
+
+  update() {
+    say(this.state, stateLine(this.recording));
+    const here = player.holds(this.source);
+    if (here !== this.here) this.listen();
+    this.here = here;
+    this.swap.hidden = here || !playable(this.recording);
+    this.more.trim.hidden = !this.own || !this.wave;
+    this.wave?.show(here ? player.position : 0);
+    this.transcript.show(here ? player.position : 0);
+  }
+
+  /** @returns {import("../types.js").View} */
+  view() {
+    const { id } = this.recording;
+    this.head.show(this.recording);
+    this.facts.show(this.recording);
+    const unsubscribe = store.events.subscribe("recordings", ({ type, data }) => {
+      if (type === "snapshot" || data?.id !== id || type === "recording_removed") return;
+      this.learn(data);
+      void this.facts.again();
+    });
+    const acts = { search: () => this.transcript.search.find(""), turn: (/** @type {number} */ by) => this.turn(by), undo: () => void this.transcript.undo() };
+    const stops = [
+      unsubscribe,
+      player.watch(() => this.update()),
+      this.transcript.watch(() => this.drawn !== this.transcript.drawn && this.listen()),
+      this.hearing.watch(() => this.listen()),
+      listenForKeys(() => player.holds(this.source), () => this.seek(player.holds(this.source) ? player.position : 0), acts, this.keys),
+    ];
+    void this.ready();
+    return { element: this.element, title: this.recording.title, leave: () => this.leave(stops) };
+  }
+
+  /** @param {number} by one turn on, or back: to where somebody else begins to speak */
+  turn(by) {
+    const starts = this.transcript.turns.filter(({ who }, at, all) => who.join() !== all[at - 1]?.who.join()).map(({ from }) => from);
+    const now = player.holds(this.source) ? player.position : 0;
+    const to = by > 0 ? starts.find((from) => from > now + 0.05) : starts.filter((from) => from < now - 1).at(-1);
+    if (to !== undefined) this.seek(to);
+  }
+
+  /** @param {(() => void)[]} stops */
+  leave(stops) {
+    for (const stop of stops) stop();
+    clearTimeout(this.timer);
+    for (const one of [this.wave, this.who, this.transcript, this.share, this.facts, this.spectrogram]) one?.leave();
+    if (player.holds(this.source) && !player.wanted) player.close();
+    // Whom one does not hear is chosen on this page: elsewhere everybody is heard again.
+    else if (player.holds(this.source)) player.passages.setHushed([]);
+  }
 }
