@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from server import __version__
 from server.accounts.actions import RULES, Rule
+from server.web import parameters
 from server.web.routing import Route
 
 PROBLEM: dict[str, Any] = {
@@ -83,9 +84,9 @@ def _operation(route: Route) -> dict[str, Any]:
             "description": HTTPStatus(status).phrase,
             "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
-    parameters = [*_path_parameters(route), *_query_parameters(route.query), *_header_parameters(route)]
-    if parameters:
-        operation["parameters"] = parameters
+    taken = [*_path_parameters(route), *_query_parameters(route.query), *_header_parameters(route)]
+    if taken:
+        operation["parameters"] = taken
     if route.accepts is not None:
         sound = {"format": "binary"} if route.accepts.startswith("audio/") else {}
         schema = _reference(route.body) if route.body is not None else {"type": "string", **sound}
@@ -117,7 +118,7 @@ def _reference(model: type[BaseModel]) -> dict[str, str]:
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
     names = re.findall(r"\{(\w+)\}", plain(route.path))
-    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+    return [{"name": name, "in": "path", "required": True, "schema": parameters.schema(name)} for name in names]
 
 
 def _header_parameters(route: Route) -> list[dict[str, Any]]:
@@ -131,11 +132,23 @@ def _query_parameters(model: type[BaseModel] | None) -> list[dict[str, Any]]:
     if model is None:
         return []
     schema = model.model_json_schema()
-    parameters = []
+    known, required = schema.get("$defs", {}), schema.get("required", ())
+    found = []
     for name, field in schema.get("properties", {}).items():
-        described = {key: value for key, value in field.items() if key not in ("title", "description")}
-        parameter: dict[str, Any] = {"name": name, "in": "query", "required": False, "schema": described}
+        whole = _whole(field, known)
+        described = {key: value for key, value in whole.items() if key not in ("title", "description")}
+        parameter: dict[str, Any] = {"name": name, "in": "query", "required": name in required, "schema": described}
         if "description" in field:
             parameter["description"] = field["description"]
-        parameters.append(parameter)
-    return parameters
+        found.append(parameter)
+    return found
+
+
+def _whole(value: Any, known: dict[str, Any]) -> Any:
+    """A piece of a schema with what it refers to in place: parameters have no definitions of their own."""
+    if isinstance(value, list):
+        return [_whole(item, known) for item in value]
+    if not isinstance(value, dict):
+        return value
+    meant = _whole(known[value["$ref"].rpartition("/")[2]], known) if "$ref" in value else {}
+    return meant | {key: _whole(item, known) for key, item in value.items() if key != "$ref"}

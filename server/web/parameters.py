@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError, create_model
 
 from server.errors import NotFound
 from server.store.ids import MAX_SLUG
@@ -31,6 +31,11 @@ def model(path: str) -> type[BaseModel] | None:
     fields: dict[str, Any] = {name: (KINDS.get(name, IDENTIFIER), ...) for name in names}
     made: type[BaseModel] = create_model("Path", __config__=ConfigDict(strict=True, extra="forbid"), **fields)
     return made
+
+
+def schema(name: str) -> dict[str, Any]:
+    """What a part of an address may be, as JSON Schema."""
+    return TypeAdapter(KINDS.get(name, IDENTIFIER)).json_schema()
 
 
 def check(path: str, values: dict[str, str]) -> None:
