@@ -112,7 +112,7 @@ async def announce(call: Call) -> web.Response:
     errors=(412,),
     rate=Rate.MEDIA,
 )
-async def ask(call: Call) -> web.Response:
+async def tell_offset(call: Call) -> web.Response:
     _check_version(call)
     upload = await call.services.uploads.settle(call.subject)
     told = {"Upload-Offset": str(upload.received), "Upload-Length": str(upload.size), "Cache-Control": "no-store"}
