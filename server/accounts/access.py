@@ -50,7 +50,7 @@ class About:
         """Itself and its channel, whose link opens what is on it too."""
         if self.kind not in RULED:
             return []
-        return [self.thing] if self.kind == "channel" else [self.thing, ("channel", self.channel_id)]
+        return [self.thing] if self.kind in ALONE else [self.thing, ("channel", self.channel_id)]
 
 
 def about_stream(stream: StreamInfo | StoredStream) -> About:
@@ -63,8 +63,10 @@ def about_recording(recording: Recording) -> About:
     return About("recording", recording.id, recording.owner, recording.channel_id)
 
 
-RULED = frozenset({"channel", "stream", "recording"})
+RULED = frozenset({"channel", "stream", "recording", "collection"})
 """Kinds of things that have rules."""
+ALONE = frozenset({"channel", "collection"})
+"""Those that are on no channel."""
 
 
 @dataclass(frozen=True, slots=True)

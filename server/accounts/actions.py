@@ -62,6 +62,10 @@ class Action(StrEnum):
     READ_RECORDING = "read-recording"
     CHANGE_RECORDING = "change-recording"
     DELETE_RECORDING = "delete-recording"
+    LIST_COLLECTIONS = "list-collections"
+    CREATE_COLLECTION = "create-collection"
+    READ_COLLECTION = "read-collection"
+    CHANGE_COLLECTION = "change-collection"
     SUBSCRIBE = "subscribe"
     CHECK_SOUND = "check-sound"
     READ_CAPTIONS = "read-captions"
@@ -118,6 +122,10 @@ RULES: dict[Action, Rule] = {
     Action.READ_RECORDING: Rule.VIEWER,
     Action.CHANGE_RECORDING: Rule.OWNER,
     Action.DELETE_RECORDING: Rule.OWNER_OR_ADMINISTRATOR,
+    Action.LIST_COLLECTIONS: Rule.MEMBER,
+    Action.CREATE_COLLECTION: Rule.MEMBER,
+    Action.READ_COLLECTION: Rule.VIEWER,
+    Action.CHANGE_COLLECTION: Rule.OWNER,
     Action.SUBSCRIBE: Rule.EVERYBODY,
     Action.CHECK_SOUND: Rule.MEMBER,
     Action.READ_CAPTIONS: Rule.VIEWER,
@@ -154,6 +162,7 @@ _SCOPED: dict[Scope, tuple[Action, ...]] = {
     Scope.LISTEN: (Action.LISTEN,),
     Scope.PUBLISH: (Action.PUBLISH, Action.END_STREAM, Action.CHECK_SOUND),
     Scope.WRITE: (
+        *(Action.CREATE_COLLECTION, Action.CHANGE_COLLECTION),
         *(Action.CREATE_CHANNEL, Action.CHANGE_CHANNEL, Action.CHANGE_STREAM, Action.CHANGE_ACCESS),
         *(Action.REMOVE_LISTENER, Action.CHANGE_RECORDING, Action.DELETE_RECORDING, Action.CHANGE_CAPTIONS),
         *(

@@ -20,13 +20,13 @@ from typing import NamedTuple
 from server.errors import Unavailable
 from server.store.people_records import Thing
 
-KINDS = {"c": "channel", "s": "stream", "r": "recording"}
+KINDS = {"c": "channel", "s": "stream", "r": "recording", "k": "collection"}
 LETTERS = {kind: letter for letter, kind in KINDS.items()}
 MOST = 20
 """Links that one browser keeps; the oldest go."""
 LONGEST = 120
 """Characters of a link that is worth looking at."""
-FORM = re.compile(r"([csr])\.([A-Za-z0-9_-]{1,64})\.([A-Za-z0-9_-]{22})")
+FORM = re.compile(r"([csrk])\.([A-Za-z0-9_-]{1,64})\.([A-Za-z0-9_-]{22})")
 KEY_BYTES = 32
 BYTES = 16
 BETWEEN = "~"

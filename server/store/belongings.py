@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.errors import Conflict
 from server.store.database import Database
-from server.store.library_schema import UploadRow
+from server.store.library_schema import CaptionEditRow, CollectionItemRow, CollectionRow, UploadRow
 from server.store.people_schema import (
     AccessGrantRow,
     AccessRuleRow,
@@ -97,6 +97,7 @@ class BelongingTable:
             await session.execute(delete(ChatMessageRow).where(ChatMessageRow.user_id == user_id))
             await session.execute(delete(StreamRow).where(StreamRow.owner == user_id))
             await session.execute(delete(ChannelRow).where(ChannelRow.owner == user_id))
+            await session.execute(delete(CollectionRow).where(CollectionRow.owner == user_id))
             nameless = update(AuditRow).where(AuditRow.actor_id == user_id)
             await session.execute(nameless.values(actor_name="", address="", detail=""))
             await session.execute(delete(UserRow).where(UserRow.id == user_id))
@@ -148,6 +149,7 @@ async def _forget_rules(session: AsyncSession, user_id: str) -> None:
         "channel": select(ChannelRow.id).where(ChannelRow.owner == user_id),
         "stream": select(StreamRow.id).where(StreamRow.owner == user_id),
         "recording": select(RecordingRow.id).join(StreamRow).where(StreamRow.owner == user_id),
+        "collection": select(CollectionRow.id).where(CollectionRow.owner == user_id),
     }
     for kind, ids in mine.items():
         for table in (AccessRuleRow, AccessGrantRow):
@@ -159,10 +161,13 @@ def _rows_of(user_id: str) -> Iterable[tuple[Table, ColumnElement[bool]]]:
     streams = select(StreamRow.id).where(StreamRow.owner == user_id)
     groups = select(GroupRow.id).where(GroupRow.owner == user_id)
     yield _table(UserRow), UserRow.id == user_id
-    for owned in (ChannelRow, StreamRow, VoiceRow, JobRow, GroupRow, UploadRow):
+    for owned in (ChannelRow, StreamRow, VoiceRow, JobRow, GroupRow, UploadRow, CollectionRow):
         yield _table(owned), owned.owner == user_id
     yield _table(RecordingRow), RecordingRow.stream_id.in_(streams)
     yield _table(GroupMemberRow), GroupMemberRow.group_id.in_(groups)
+    collections = select(CollectionRow.id).where(CollectionRow.owner == user_id)
+    yield _table(CollectionItemRow), CollectionItemRow.collection_id.in_(collections)
+    yield _table(CaptionEditRow), CaptionEditRow.stream_id.in_(streams)
     for theirs in (SessionRow, RefreshTokenRow, ApiKeyRow, PushSubscriptionRow, NotificationRow, ChatMessageRow):
         yield _table(theirs), theirs.user_id == user_id
     yield _table(InvitationRow), InvitationRow.created_by == user_id

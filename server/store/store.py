@@ -17,6 +17,7 @@ from server.store.belongings import BelongingTable
 from server.store.caption_rows import forget_captions
 from server.store.captions import CaptionTable
 from server.store.chat import ChatTable
+from server.store.collections import CollectionTable
 from server.store.database import Database
 from server.store.deliveries import DeliveryTable
 from server.store.friends import FriendTable
@@ -48,6 +49,7 @@ class Store:
         self.captions = CaptionTable(self._database)
         self.talk = TalkTable(self._database)
         self.library = LibraryTable(self._database)
+        self.collections = CollectionTable(self._database)
         self.voices = VoiceTable(self._database)
         self.jobs = JobTable(self._database)
         self.access = AccessTable(self._database)
@@ -188,6 +190,12 @@ class Store:
         """Newest first, those in the bin or those that are not. What `sight` may see, of `owner` where one is named."""
         page = await self.library.page(Wanted(owner=owner, binned=binned), sight=sight, limit=limit, cursor=cursor)
         return Page([found.recording for found in page.items], page.total, page.next)
+
+    async def recordings_by_id(self, recording_ids: Collection[str]) -> list[Recording]:
+        """Those of some ids that are there, in no order."""
+        async with self._database.read() as session:
+            rows = await session.execute(recordings().where(RecordingRow.id.in_(recording_ids)))
+            return [recording_of(row) for row in rows]
 
     async def unfinished_recordings(self) -> list[Recording]:
         """Recordings whose end was never written down."""

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
+from server.speech.searching import LONGEST_SEARCH
+from server.speech.speakers import LONGEST_NAME
+from server.store.records import RecordingState
 from server.web.schemas import Moment, OwnAccess, OwnedQuery, Owner, Request, Text, printable
 
 MAX_SECONDS = 1e9
@@ -131,14 +142,55 @@ class PeaksOut(BaseModel):
     )
 
 
+class MatchOut(BaseModel):
+    """A caption in which something was found."""
+
+    number: int = Field(description="Of the caption.")
+    start_s: float
+    end_s: float
+    speaker: str | None = Field(description="Who says it, as people see it; null where nobody knows.")
+    text: str
+    marks: list[tuple[int, int]] = Field(
+        description="What was found, from where to where in `text`, counted as JavaScript does, in UTF-16."
+    )
+
+
+class ListedRecording(RecordingOut):
+    """A recording, and where in it something was found."""
+
+    matches: list[MatchOut] | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="Captions that say best what was searched for, 3 at most, in order; left out without a search.",
+    )
+
+
 class RecordingList(BaseModel):
-    items: list[RecordingOut]
+    items: list[ListedRecording]
     total: int
     next: str | None
 
 
 class RecordingQuery(OwnedQuery):
+    cursor: str | None = Field(None, max_length=1_000, description="`next` of the page before.")
+    search: str | None = Field(
+        None,
+        max_length=LONGEST_SEARCH,
+        description="Words that must all be in title, description, names of speakers or what is said, in any case and "
+        "with or without diacritics; phrases in quotation marks. The last word may be a beginning, unless a space "
+        "follows it.",
+    )
+    collection: str | None = Field(None, max_length=64, description="Only what is in this collection, by id.")
+    origin: Literal["live", "upload"] | None = Field(None, description="`upload`: recorded elsewhere.")
+    state: RecordingState | None = None
+    speaker: str | None = Field(None, max_length=LONGEST_NAME, description="Only where somebody of this name speaks.")
+    language: Language | None = Field(None, description="Only what is spoken in it, `en` say.")
+    since: AwareDatetime | None = Field(None, description="Only what began then or later.")
+    until: AwareDatetime | None = Field(None, description="Only what began before then.")
     binned: bool = Field(False, description="What of one's own is in the bin, instead.")
+    sort: Literal["newest", "oldest", "longest", "largest", "title", "relevance"] | None = Field(
+        None, description="`newest` when left out, in a search `relevance`: the best first."
+    )
 
 
 class DeleteQuery(Request):

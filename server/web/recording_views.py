@@ -9,11 +9,15 @@ from typing import Any
 
 from server.accounts import NOBODY, Actor
 from server.clock import SAMPLE_RATE
+from server.recordings.caption_forms import names_shown
 from server.recordings.facts import Facts
 from server.recordings.library import KEEP_BINNED
 from server.rooms.messages import StreamInfo
+from server.speech.searching import in_utf16
+from server.store.library import FoundRecording
 from server.store.people_records import Access
 from server.store.records import Recording, RecordingState
+from server.store.search import Excerpts
 from server.web import recording_schemas as schemas
 from server.web.schemas import Owner
 from server.web.services import Services
@@ -35,6 +39,33 @@ async def show_all(services: Services, actor: Actor, recordings: Sequence[Record
         access = rule.access if rule is not None else None
         shown.append(recording(item, live, actor, access, services.library.keep_binned))
     return shown
+
+
+async def show_found(
+    services: Services, actor: Actor, found: Sequence[FoundRecording], *, searched: bool
+) -> list[schemas.ListedRecording]:
+    """What a list has found, with the captions that say so where something was searched for."""
+    shown = await show_all(services, actor, [item.recording for item in found])
+    return [
+        schemas.ListedRecording(**dict(out), matches=matches(item.excerpts) if searched else None)
+        for out, item in zip(shown, found, strict=True)
+    ]
+
+
+def matches(excerpts: Excerpts) -> list[schemas.MatchOut]:
+    """Captions in which something was found."""
+    names = names_shown(excerpts.speakers)
+    return [
+        schemas.MatchOut(
+            number=item.number,
+            start_s=exact(item.start),
+            end_s=exact(item.end),
+            speaker=names.get(item.label or ""),
+            text=item.text,
+            marks=in_utf16(item.text, item.marks),
+        )
+        for item in excerpts.captions
+    ]
 
 
 async def detail(services: Services, actor: Actor, item: Recording) -> schemas.RecordingDetail:

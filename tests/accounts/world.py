@@ -13,8 +13,10 @@ import aiohttp
 import numpy as np
 
 from server.accounts.actions import Scope
+from server.accounts.links import BETWEEN
 from server.accounts.sessions import Caller
 from server.store.chat_records import ChatKind, ChatMessage
+from server.store.collections import Collection
 from server.store.ids import new_id
 from server.store.people_records import Access, AccessRule, User
 from server.store.records import Channel, Job, JobState, Recording, StoredStream, VoicePrint
@@ -130,16 +132,27 @@ class World:
         over = StoredStream(access.value, channel.id, self.owner, "Olga", "Talk", "ended", now, now, recorded=True)
         await store.save_stream(over)
         await store.save_recording(Recording(over.id, over.id, "Talk", "", "", "", "", now, "ready"))
-        rule = AccessRule(
+        rule = self._rule(access)
+        for kind, id_ in (("channel", channel.id), ("stream", over.id), ("recording", over.id)):
+            await book.put((kind, id_), rule)
+        await book.put(("stream", LIVE + access), rule)
+        await self._collection(access)
+        if access is Access.LINK:  # it opens what is on the channel too
+            links = (book.link(thing, rule) for thing in (("channel", channel.id), ("collection", over.id)))
+            self.link = BETWEEN.join(map(str, links))
+
+    def _rule(self, access: Access) -> AccessRule:
+        return AccessRule(
             access,
             people=frozenset({self.users["selected"].id} if access is Access.SELECTED else ()),
             groups=frozenset({self.group} if access is Access.GROUP else ()),
         )
-        for kind, id_ in (("channel", channel.id), ("stream", over.id), ("recording", over.id)):
-            await book.put((kind, id_), rule)
-        await book.put(("stream", LIVE + access), rule)
-        if access is Access.LINK:  # it opens what is on the channel too
-            self.link = str(book.link(("channel", channel.id), rule))
+
+    async def _collection(self, access: Access) -> None:
+        now = self.services.clock.wall()
+        await self.services.store.collections.remove(access.value)
+        await self.services.store.collections.add(Collection(access.value, self.owner, "Talks", "", now))
+        await self.services.access.put(("collection", access.value), self._rule(access))
 
     async def address(self, route: Route, role: str, *, there: bool = True) -> str:
         """The route's address with something of Olga's in it, or with what is not there."""
@@ -240,6 +253,8 @@ class World:
         if route.path.startswith("/api/v1/recordings/"):
             for access in Access:
                 await self.services.store.change_recording(access.value, deleted_at=None)
+        if route.path.startswith("/api/v1/collections/"):
+            await self._collection(Access.PRIVATE)  # whoever may take one away has a private one
 
 
 def parts(route: Route) -> list[str]:

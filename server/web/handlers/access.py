@@ -1,4 +1,4 @@
-"""Who may hear a channel, a stream or a recording: said by its owner, opened by a link."""
+"""Who may hear a channel, a stream or a recording, or see a collection: said by its owner, opened by a link."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from aiohttp import web
 from server.accounts import Action
 from server.errors import Conflict, InvalidRequest, NotFound
 from server.rooms.messages import StreamInfo
+from server.store.collections import Collection
 from server.store.people_records import Access, AccessRule
 from server.store.records import Channel, Recording, StoredStream
 from server.web import access_schemas as schemas
 from server.web import links
 from server.web.handlers.channels import load as load_channel
+from server.web.handlers.collections import load as load_collection
 from server.web.handlers.recordings import load as load_recording
 from server.web.handlers.streams import load as load_stream
 from server.web.identity import caller_of
@@ -22,7 +24,7 @@ from server.web.routing import Call, Loader, RouteTable
 
 table = RouteTable("access")
 
-Subject = Channel | StreamInfo | StoredStream | Recording
+Subject = Channel | StreamInfo | StoredStream | Recording | Collection
 Answer = Callable[[Call], Awaitable[schemas.AccessOut]]
 
 
@@ -43,6 +45,8 @@ async def _page(call: Call) -> str:
     subject: Subject = call.subject
     if isinstance(subject, Recording):
         return f"/recordings/{subject.id}"
+    if isinstance(subject, Collection):
+        return f"/collections/{subject.id}"
     channel = subject if isinstance(subject, Channel) else await call.services.channel(subject.channel_id)
     return f"/listen/{channel.slug}"
 
@@ -121,6 +125,7 @@ def _declare(kind: str, base: str, load: Loader) -> None:
 _declare("channel", "/api/v1/channels/{slug}", load_channel)
 _declare("stream", "/api/v1/streams/{id}", load_stream)
 _declare("recording", "/api/v1/recordings/{id}", load_recording)
+_declare("collection", "/api/v1/collections/{id}", load_collection)
 
 
 @table.route(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from server.accounts import Action, Resource
+from server.accounts import Action, Resource, authorise
 from server.clock import SAMPLE_RATE
 from server.rates import Rate
 from server.recordings.library import RecordingChange
+from server.speech.searching import parse
+from server.store.library import Wanted
 from server.web import recording_views
 from server.web.recording_schemas import (
     DeleteQuery,
@@ -21,6 +23,9 @@ from server.web.recording_schemas import (
 from server.web.routing import Call, RouteTable
 
 table = RouteTable("recordings")
+
+NARROWING = ("binned", "origin", "state", "language", "speaker", "collection", "since", "until")
+"""Parameters of the list that are told the database as they are."""
 
 
 def sample(second: float) -> int:
@@ -47,20 +52,25 @@ async def load_binned(call: Call) -> Resource:
     "GET",
     "/api/v1/recordings",
     Action.LIST_RECORDINGS,
-    "Recordings that one may see, newest first; or what of one's own is in the bin",
+    "Recordings that one may see, searched, narrowed down and sorted; or what of one's own is in the bin",
     query=RecordingQuery,
     answer=RecordingList,
 )
 async def list_recordings(call: Call) -> RecordingList:
-    query = call.query(RecordingQuery)
-    sight = await call.services.access.sight(call.actor)
-    owner = call.actor.id if query.binned else query.owner
-    page = await call.services.store.recordings(
-        limit=query.limit, cursor=query.cursor, sight=sight, owner=owner, binned=query.binned
+    query, services = call.query(RecordingQuery), call.services
+    if query.collection is not None:
+        found = await services.store.collections.get(query.collection)
+        authorise(call.actor, Action.READ_COLLECTION, await call.about("collection", found.id, found.owner))
+    wanted = Wanted(
+        owner=call.actor.id if query.binned else query.owner,
+        search=parse(query.search) if query.search is not None and query.search.strip() else None,
+        sort=query.sort or "",
+        **{name: getattr(query, name) for name in NARROWING},
     )
-    return RecordingList(
-        items=await recording_views.show_all(call.services, call.actor, page.items), total=page.total, next=page.next
-    )
+    sight = await services.access.sight(call.actor)
+    page = await services.store.library.page(wanted, sight=sight, limit=query.limit, cursor=query.cursor)
+    shown = await recording_views.show_found(services, call.actor, page.items, searched=wanted.search is not None)
+    return RecordingList(items=shown, total=page.total, next=page.next)
 
 
 @table.route(
