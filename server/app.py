@@ -137,7 +137,8 @@ class Server:
         await self._runner.setup()
         assert self._runner.server is not None
         loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(Door(self._runner.server), sock=self._socket, ssl=context)
+        door = Door(self._runner.server, self.settings.max_connections_per_address, self.settings.trusted_proxies)
+        self._listening = await loop.create_server(door, sock=self._socket, ssl=context)
 
     async def _stop_serving(self) -> None:
         # After the media host and the journal: pages hear that their streams wait before they are cut off.
@@ -281,6 +282,8 @@ def greet(server: Server) -> None:
         say("  Other machines get no microphone over plain HTTP: start with --tls self-signed, or set a certificate.")
     if server.pair is not None and server.self_signed:
         say(f"  certificate       made by this server; SHA-256 {tls.fingerprint(server.pair.certificate)}")
+    first = server.services.first
+    first.announce(lambda link: say(f"Nobody has an account any more. The first one is made at {server.url}{link}"))
     if server.first_link is not None:
         say(f"  first account     {server.url}{server.first_link}")
     elif not settings.accounts and not is_loopback(settings.host):

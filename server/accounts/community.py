@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from server.accounts.circles import Circles
@@ -12,11 +13,14 @@ from server.accounts.presence_teller import PresenceTeller, PresenceTold
 from server.accounts.push import PushService
 from server.clock import Clock
 from server.config import Settings
+from server.store.people_records import Profile
 from server.store.store import Store
 
 
 class Told(FriendTold, NewsTold, PresenceTold, Protocol):
     """Tells people's pages."""
+
+    def friend_changed(self, to: Iterable[str], profile: Profile) -> None: ...
 
 
 class Community:
@@ -25,7 +29,7 @@ class Community:
     def __init__(
         self, settings: Settings, store: Store, clock: Clock, circles: Circles, sight: Sight, told: Told
     ) -> None:
-        self._circles, self._told = circles, told
+        self._store, self._circles, self._told = store, circles, told
         self.book = PresenceBook()
         self.groups = store.groups
         self.push = PushService(
@@ -45,6 +49,13 @@ class Community:
         await self.presence.close()
         await self.notices.close()
         await self.push.close()
+
+    async def profile_changed(self, user_id: str) -> None:
+        """Somebody has another name, picture or words about themselves: friends who are there see it at once."""
+        circle = await self._circles.of(user_id)
+        viewers = [friend for friend in circle.friends if self._told.follows(friend)]
+        if viewers:
+            self._told.friend_changed(viewers, await self._store.friends.profile(user_id, user_id))
 
     def gone(self, user_id: str) -> None:
         """An account was deleted: friends who are there see it at once."""

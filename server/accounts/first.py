@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 
 from server.accounts.credentials import Credential, fingerprint
 from server.accounts.gate import LOCAL_ID
@@ -14,8 +15,9 @@ class FirstAccount:
 
     def __init__(self, store: Store, wanted: bool) -> None:
         self._store = store
-        self._wanted = wanted
+        self._accounts = self._wanted = wanted
         self._secret = Credential.FIRST.new()
+        self._announce: Callable[[str], None] = _nobody
 
     async def start(self) -> None:
         """What belonged to the one local user is an administrator's, once there is one."""
@@ -27,9 +29,24 @@ class FirstAccount:
         self._wanted = self._wanted and await self._store.users.count() == 0
         return self._wanted
 
+    def announce(self, tell: Callable[[str], None]) -> None:
+        """Have `tell` called with the link when, later on, nobody is left."""
+        self._announce = tell
+
+    async def again(self) -> None:
+        """Somebody's account is gone: where it was the last, the first can be made anew, with another secret."""
+        self._wanted, self._secret = self._accounts, Credential.FIRST.new()
+        link = await self.link()
+        if link is not None:
+            self._announce(link)
+
     def fits(self, token: str) -> bool:
         return hmac.compare_digest(fingerprint(token), fingerprint(self._secret))
 
     async def link(self) -> str | None:
         """The part of the address after the host that makes the first account; None where there is one."""
         return f"/first?token={self._secret}" if await self.open() else None
+
+
+def _nobody(_link: str) -> None:
+    """Told where nobody listens."""

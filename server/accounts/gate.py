@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from server.accounts.actions import RULES, SCOPES, Action, Rule, Scope
@@ -35,6 +36,8 @@ class Actor:
     """Id of the session, key or family of tokens, for the audit log and for revoking it."""
     links: frozenset[str] = frozenset()
     """Links that the actor has opened."""
+    until: datetime | None = None
+    """When the credential ends by itself, where it says so."""
 
     @property
     def administers(self) -> bool:

@@ -76,7 +76,7 @@ class Keys:
         if key.used_at is None or now - key.used_at > NOTED_EVERY:
             with contextlib.suppress(Unavailable):  # a full disk keeps nobody out
                 await self._store.keys.key_used(key.id, now)
-        return actor_of(user, frozenset(Scope(name) for name in key.scopes), key.id)
+        return actor_of(user, frozenset(Scope(name) for name in key.scopes), key.id, key.expires_at)
 
     async def stream_actor(self, text: str) -> Actor:
         """Whose a stream key is, which is good for publishing and nothing else. Raises NotAuthenticated."""

@@ -96,7 +96,7 @@ async def open_accounts(settings: Settings, store: Store, clock: Clock, password
         administration=administration,
         tokens=tokens,
         keys=keys,
-        known=KnownActors(endings),
+        known=KnownActors(endings, clock),
         keeping=keeping,
         links=links,
         guests=Guests(clock),

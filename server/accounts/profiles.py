@@ -40,6 +40,7 @@ class Profiles:
     async def change(
         self,
         actor: Actor,
+        caller: Caller,
         *,
         display_name: str | None = None,
         bio: str | None = None,
@@ -53,16 +54,24 @@ class Profiles:
             values["bio"] = rules.text_of_lines(bio, BIO_MOST)
         if preferences is not None:
             values["preferences"] = {**(await self._store.users.get(actor.id)).preferences, **preferences}
-        return await self._changed(actor.id, **values)
+        user = await self._changed(actor.id, **values)
+        chosen = [f"preference {name}" for name in preferences or ()]
+        detail = ", ".join([*(name for name in values if name != "preferences"), *chosen])
+        self._audit.put(actor, "change-profile", "user", user.id, caller.address, detail=detail)
+        return user
 
-    async def set_avatar(self, actor: Actor, data: bytes) -> User:
+    async def set_avatar(self, actor: Actor, data: bytes, caller: Caller) -> User:
         """A new picture. Raises InvalidRequest, TooLarge."""
         async with self._pictures:
             picture = await asyncio.to_thread(make_avatar, data)
-        return await self._changed(actor.id, avatar=picture, avatar_at=self._clock.wall())
+        user = await self._changed(actor.id, avatar=picture, avatar_at=self._clock.wall())
+        self._audit.put(actor, "change-profile", "user", user.id, caller.address, detail="picture")
+        return user
 
-    async def drop_avatar(self, actor: Actor) -> User:
-        return await self._changed(actor.id, avatar=None, avatar_at=None)
+    async def drop_avatar(self, actor: Actor, caller: Caller) -> User:
+        user = await self._changed(actor.id, avatar=None, avatar_at=None)
+        self._audit.put(actor, "change-profile", "user", user.id, caller.address, detail="no picture")
+        return user
 
     async def avatar(self, user_id: str) -> bytes:
         """Somebody's picture, a JPEG. Raises NotFound."""
@@ -90,7 +99,11 @@ class Profiles:
         """Another e-mail address, or none. Raises NotAllowed "wrong-password", InvalidRequest, Conflict."""
         address = rules.email_address(email) if email else None
         await self._people.confirm(actor, password, caller)
-        user = await self._changed(actor.id, email=address)
+        try:
+            user = await self._changed(actor.id, email=address)
+        except Conflict as error:  # whoever tries addresses to learn who is here leaves a trace
+            self._audit.put(actor, "change-email", "user", actor.id, caller.address, error.code)
+            raise
         self._audit.put(actor, "change-email", "user", user.id, caller.address)
         return user
 

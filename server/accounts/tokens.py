@@ -109,7 +109,7 @@ class Tokens:
         user = await self._store.keys.holder_of_family(claims.family, claims.user_id, now)
         if user is None:
             raise NotAuthenticated("This token was revoked: sign in again.")
-        return actor_of(user, claims.scopes, claims.family)
+        return actor_of(user, claims.scopes, claims.family, claims.expires_at)
 
     async def keep_fresh(self) -> None:
         """Change the signing key when it is time, and forget what has ended. Called now and then."""
@@ -144,10 +144,10 @@ def allowed(user: User, scopes: Iterable[Scope]) -> frozenset[Scope]:
     return wanted
 
 
-def actor_of(user: User, scopes: frozenset[Scope] | None, credential: str) -> Actor:
+def actor_of(user: User, scopes: frozenset[Scope] | None, credential: str, until: datetime | None = None) -> Actor:
     """The actor that a user is, with what the credential is good for."""
     role = Role.ADMINISTRATOR if user.administrator else Role.MEMBER
-    return Actor(user.id, user.display_name, role, scopes, credential)
+    return Actor(user.id, user.display_name, role, scopes, credential, until=until)
 
 
 def _refused() -> NotAuthenticated:

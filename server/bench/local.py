@@ -85,6 +85,7 @@ async def local_server(
         "host": "127.0.0.1",
         "accounts": False,
         "rate_limits": "off",
+        "max_connections_per_address": 0,
         "models_download": False,
     } | settings
     environment = os.environ | {f"CLEARCAST_{name.upper()}": str(value) for name, value in chosen.items()}

@@ -92,6 +92,12 @@ class NetworkSettings(BaseSettings):
         + ", ".join(f"`{rate}={count}`" for rate, count in DEFAULTS.items())
         + "; 0 is without limit, `off` none at all.",
     )
+    max_connections_per_address: int = Field(
+        256,
+        ge=0,
+        description="Connections of one address (with IPv6, of one network of 64 bits) at the same time, those of "
+        "trusted proxies excepted; 0 is without limit.",
+    )
     ice_servers: Annotated[list[IceServer], NoDecode] = Field(
         [],
         description="STUN and TURN servers: addresses with commas between, or JSON: `urls`, `username`, `credential`.",

@@ -143,8 +143,7 @@ class AccessTable:
                 UserRow.id.in_(streaming), UserRow.disabled_at.is_(None), UserRow.stream_key_hash.is_not(None)
             ),
         )
-        async with self._database.read() as session:
-            good = set(await session.scalars(query))
+        good = await self._database.ask(lambda connection: set(connection.scalars(query)))
         return {found for found in wanted if found in good or (":" in found and found.partition(":")[2] in good)}
 
 

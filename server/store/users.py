@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.errors import Conflict, NotAllowed, NotFound
@@ -49,6 +49,8 @@ class UserTable:
         taken, NotAllowed "invitation" where that invitation lets nobody in; nothing is written then.
         """
         async with self._database.write() as session:
+            if invitation is not None:  # whoever has none is not told which names and addresses are taken
+                await _check_invitation(session, invitation, now)
             await _check_free(session, user)
             session.add(_row(user, password))
             await session.flush()
@@ -199,12 +201,30 @@ def _taken() -> Conflict:
     return Conflict("This name or e-mail address is taken.", code="name-taken")
 
 
+async def _check_invitation(session: AsyncSession, token_hash: str, now: datetime) -> None:
+    """Raises NotAllowed "invitation"."""
+    if await session.scalar(select(InvitationRow.id).where(*_good(token_hash, now))) is None:
+        raise _no_invitation()
+
+
+def _good(token_hash: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return InvitationRow.token_hash == token_hash, InvitationRow.used_at.is_(None), InvitationRow.expires_at > now
+
+
+def _no_invitation() -> NotAllowed:
+    return NotAllowed("This invitation was used, has expired or was taken back.", code="invitation")
+
+
 async def _use(session: AsyncSession, token_hash: str, user_id: str, now: datetime) -> None:
     """Use an invitation up: of two who come at once, one is let in."""
-    free = (InvitationRow.token_hash == token_hash, InvitationRow.used_at.is_(None), InvitationRow.expires_at > now)
-    used = update(InvitationRow).where(*free).values(used_at=now, used_by=user_id).returning(InvitationRow.id)
+    used = (
+        update(InvitationRow)
+        .where(*_good(token_hash, now))
+        .values(used_at=now, used_by=user_id)
+        .returning(InvitationRow.id)
+    )
     if await session.scalar(used) is None:
-        raise NotAllowed("This invitation was used, has expired or was taken back.", code="invitation")
+        raise _no_invitation()
 
 
 async def _free_slug(session: AsyncSession, wanted: str) -> str:

@@ -45,6 +45,12 @@ def subnet(address: str) -> str:
     return str(parsed) if parsed is not None else ""
 
 
+def is_trusted(address: str, proxies: list[Network]) -> bool:
+    """Whether an address is a trusted proxy's."""
+    parsed = _parse(address)
+    return parsed is not None and _trusted(parsed, proxies)
+
+
 def _client(request: web.Request, proxies: list[Network]) -> str:
     peer = _parse(request.remote or "")
     if peer is None:

@@ -11,6 +11,7 @@ from server.accounts.friends import Friends, Person, Requests
 from server.accounts.notifications import News, Notifier
 from server.accounts.presence import Seen
 from server.backplane import EventHub
+from server.store.people_records import Profile
 from server.web import people_schemas as schemas
 from server.web import people_views as views
 
@@ -45,6 +46,9 @@ class PeopleAnnouncer:
 
     def friend_added(self, to: str, person: Person) -> None:
         self._tell(FRIENDS, [to], "friend_added", {"person": _json(views.person(person))})
+
+    def friend_changed(self, to: Iterable[str], profile: Profile) -> None:
+        self._tell(FRIENDS, to, "friend_changed", {**_json(views.face(profile)), "bio": profile.bio})
 
     def friend_removed(self, to: str, user_id: str) -> None:
         self._tell(FRIENDS, [to], "friend_removed", {"id": user_id})

@@ -6,12 +6,14 @@ import asyncio
 import errno
 import resource
 import socket
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 from aiohttp import web
 
 from server.errors import SettingsError, Unavailable
 from server.queues import Policy, Queue
+from server.web.address import Network, is_trusted, subnet
 
 MAX_CONNECTIONS = 4096
 CONNECTIONS = Queue(
@@ -22,32 +24,87 @@ CONNECTIONS = Queue(
     drop="More than that came at once: they were answered 503 and asked to come again in 30 s.",
 )
 
-_FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+EACH = Queue(
+    "connections_of_one",
+    "CLEARCAST_MAX_CONNECTIONS_PER_ADDRESS",
+    Policy.NEWEST,
+    holds="connections of one address",
+    drop="More than that came from one address at once: they were answered 429 and asked to come again in 30 s.",
+)
+
+_REFUSAL = "HTTP/1.1 {}\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Door:
-    """Lets so many connections in at once. Files, the database and media need descriptors as well."""
+    """Lets so many connections in at once. Files, the database and media need descriptors as well.
 
-    def __init__(self, server: web.Server) -> None:
+    `each` is how many of them one address may have, 0 for any number; `proxies` bring others' and are not counted.
+    """
+
+    def __init__(self, server: web.Server, each: int = 0, proxies: Sequence[Network] = ()) -> None:
         self._server = server
+        self._each = each
+        self._proxies = list(proxies)
+        self._there: dict[str, list[asyncio.Transport]] = {}
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._limit = MAX_CONNECTIONS if files == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, files // 2)
         CONNECTIONS.measure(server, lambda open_: len(open_.connections), self._limit)
+        EACH.measure(self, Door.most, each)
 
     def __call__(self) -> asyncio.Protocol:
         """What talks to whoever has just connected."""
         if len(self._server.connections) >= self._limit:
             CONNECTIONS.dropped += 1
-            return _Full()
-        return self._server()
+            return _Refusal("503 Service Unavailable")
+        return _Threshold(self, self._server) if self._each else self._server()
+
+    def most(self) -> int:
+        """Connections of whoever has the most."""
+        return max((len(found) for found in list(self._there.values())), default=0)
+
+    def admits(self, transport: asyncio.Transport) -> bool:
+        """Whether one more may come from where this one does; it is counted until it is closed."""
+        peer = transport.get_extra_info("peername")
+        address = peer[0] if isinstance(peer, tuple) else ""
+        if not address or is_trusted(address, self._proxies):
+            return True
+        if len(self._there) > 2 * self._limit:
+            self._there = {where: found for where, all_ in self._there.items() if (found := _open(all_))}
+        there = self._there[subnet(address)] = _open(self._there.get(subnet(address), ()))
+        if len(there) >= self._each:
+            EACH.dropped += 1
+            return False
+        there.append(transport)
+        return True
 
 
-class _Full(asyncio.Protocol):
+def _open(transports: Iterable[asyncio.Transport]) -> list[asyncio.Transport]:
+    return [transport for transport in transports if not transport.is_closing()]
+
+
+class _Threshold(asyncio.Protocol):
+    """Looks where a connection comes from, and hands it on to the server or refuses it."""
+
+    def __init__(self, door: Door, server: web.Server) -> None:
+        self._door = door
+        self._server = server
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        coming = cast(asyncio.Transport, transport)
+        next_ = self._server() if self._door.admits(coming) else _Refusal("429 Too Many Requests")
+        coming.set_protocol(next_)
+        next_.connection_made(coming)
+
+
+class _Refusal(asyncio.Protocol):
     """Says that there is no room, and closes."""
+
+    def __init__(self, status: str) -> None:
+        self._answer = _REFUSAL.format(status).encode()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         writing = cast(asyncio.Transport, transport)
-        writing.write(_FULL)
+        writing.write(self._answer)
         writing.close()
 
 

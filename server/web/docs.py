@@ -173,11 +173,19 @@ def _event_lines() -> list[str]:
         "| `chat:<stream id>` | `{open, total, items: [ChatOut]}`, the last 50 | `chat_message` `reaction` (ChatOut), "
         "`chat_deleted` `{id}`, `chat_state` `{open}` |",
         "| `friends` | `{items: [PersonOut], requests: RequestsOut}`, one's own | `presence` `{id, presence, live}`, "
-        "`friend_request` `friend_added` `{person: PersonOut}`, `friend_removed` `{id}`, `requests` (RequestsOut) |",
+        "`friend_request` `friend_added` `{person: PersonOut}`, `friend_changed` (FaceOut) with `bio`, "
+        "`friend_removed` `{id}`, `requests` (RequestsOut) |",
         "| `notifications` | `{items: [NoticeOut], unread}`, one's own newest 50 | `notification` (NoticeOut), "
         "`notifications_read` `{}` |",
         "| `jobs` | `{items: [JobOut]}`, the newest 20 | `job_progress` `job_completed` (JobOut) |",
         "",
+        *_event_words(),
+    ]
+
+
+def _event_words() -> list[str]:
+    """What words in events mean."""
+    return [
         "`stage` is `denoise`, `captions`, `recording`, which has stopped, or `disk`, which has little room left for",
         "it.",
         "",

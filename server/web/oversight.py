@@ -26,7 +26,7 @@ FILTERED = ("streams", "recordings")
 """Topics of which everybody sees a part of their own."""
 AT_ONCE = 100
 """Subscribers that are asked between two breaths of the event loop."""
-EXPIRY_EVERY = 10.0
+EXPIRY_EVERY = 1.0
 """Seconds between two looks at whether the credentials of what is open still hold."""
 WAITING = Queue(
     "reviews",

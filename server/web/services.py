@@ -265,6 +265,7 @@ class Services:
     async def _gone(self, user_id: str) -> None:
         self.community.gone(user_id)
         await self.owners_changed()
+        await self.first.again()
 
     async def owners_changed(self) -> None:
         """What is remembered of whose channels are is no longer true."""

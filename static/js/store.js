@@ -8,9 +8,9 @@ import { getAuth } from "./people/api.js";
 /** @typedef {import("./types.js").Stream} Stream */
 /** @typedef {import("./types.js").Envelope} Envelope */
 /**
- * @typedef {{ stream: Stream, at: number, lostAt: number }} Known
- * A stream, when it was as said (`Date.now()`: the clock that goes on while a laptop sleeps), and since when its
- * publisher is away, 0 while there is one.
+ * @typedef {{ stream: Stream, at: number, lostAt: number, vanished?: boolean }} Known
+ * A stream, when it was as said (`Date.now()`: the clock that goes on while a laptop sleeps), since when its publisher
+ * is away, 0 while there is one, and whether the server ceased to tell of it without saying that it has ended.
  */
 
 class Store extends Emitter {
@@ -81,6 +81,11 @@ class Store extends Emitter {
     return this.known.get(id)?.stream ?? null;
   }
 
+  /** @param {string} id @returns {boolean} whether nobody has said what became of a stream */
+  vanished(id) {
+    return this.known.get(id)?.vanished === true;
+  }
+
   /** @param {string} id @returns {number} the stream's position now, seconds */
   position(id) {
     const known = this.known.get(id);
@@ -116,7 +121,7 @@ class Store extends Emitter {
   /** @param {Stream} stream */
   learn(stream) {
     const before = this.known.get(stream.id)?.stream;
-    if (before?.state === "ended" && stream.state !== "ended") return;
+    if (before?.state === "ended" && stream.state !== "ended" && !this.vanished(stream.id)) return;
     // The event of the end and an answer that was written before it may cross: a stream never gets shorter.
     const duration = stream.state === "ended" ? Math.max(stream.duration_s, before?.duration_s ?? 0) : stream.duration_s;
     this.set({ ...stream, duration_s: duration });
@@ -137,7 +142,7 @@ class Store extends Emitter {
     for (const [id, { stream, at }] of this.known) {
       if (!present.has(id) && stream.state !== "ended") {
         const seconds = stream.duration_s + (Date.now() - at) / 1000;
-        this.set({ ...stream, state: "ended", duration_s: seconds });
+        this.known.set(id, { stream: { ...stream, state: "ended", duration_s: seconds }, at: Date.now(), lostAt: 0, vanished: true });
       }
     }
     for (const stream of items) this.set(stream);

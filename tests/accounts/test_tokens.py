@@ -19,6 +19,7 @@ from server.accounts.keys import Keys, stream_credential
 from server.accounts.known import MOST, SECONDS, KnownActors
 from server.accounts.signing import LIFETIME, SigningKeys
 from server.accounts.tokens import ABSOLUTE, FOR_PROGRAMS, IDLE, Granted, Tokens
+from server.clock import SystemClock
 from server.errors import Conflict, InvalidRequest, NotAllowed, NotAuthenticated, NotFound
 from server.store import keys
 from server.store.database import database_url, migrate
@@ -357,7 +358,7 @@ class Finder:
 
 async def test_a_credential_is_looked_up_once_in_seconds_and_forgotten_when_it_ends() -> None:
     endings, now = Endings(), [0.0]
-    known, find = KnownActors(endings, lambda: now[0]), Finder()
+    known, find = KnownActors(endings, SystemClock(), lambda: now[0]), Finder()
     for _ in range(100):
         assert (await known.of("hash", find)).id == "anna"
     assert find.asked == 1
@@ -375,9 +376,18 @@ async def test_a_credential_is_looked_up_once_in_seconds_and_forgotten_when_it_e
         assert find.asked == expected, (user, credential)
 
 
+async def test_what_has_run_out_is_looked_up_again_at_once() -> None:
+    clock = SystemClock()
+    known, find = KnownActors(Endings(), clock), Finder()
+    find.actor = replace(find.actor, until=clock.wall() - timedelta(microseconds=1))
+    await known.of("hash", find)
+    await known.of("hash", find)
+    assert find.asked == 2
+
+
 async def test_who_is_signed_out_while_being_looked_up_is_not_remembered() -> None:
     endings = Endings()
-    known, find = KnownActors(endings), Finder()
+    known, find = KnownActors(endings, SystemClock()), Finder()
 
     async def slow() -> Actor:
         endings.tell("anna", "session-1")
@@ -389,7 +399,7 @@ async def test_who_is_signed_out_while_being_looked_up_is_not_remembered() -> No
 
 
 async def test_only_so_many_are_remembered() -> None:
-    known, find = KnownActors(Endings()), Finder()
+    known, find = KnownActors(Endings(), SystemClock()), Finder()
     for number in range(MOST + 10):
         find.actor = replace(find.actor, credential=str(number))
         await known.of(str(number), find)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import aiohttp
 import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 
+from server.accounts.actions import Scope
 from server.store.people_records import Access, AccessRule
 from server.store.records import Recording, StoredStream
 from tests.people import Person, Town, town
@@ -254,3 +256,40 @@ async def test_a_channel_without_a_rule_goes_by_what_its_owner_wants_for_everyth
     stream = await go_live(anna, offer)
     async with anna.http.get(f"/api/v1/streams/{stream}/access") as response:
         assert (await response.json())["access"] == "private"
+
+
+@pytest.mark.parametrize("how", ["revoked", "rotated", "expired"])
+async def test_whoever_came_in_with_a_key_goes_with_it(place: Town, offer: Offer, how: str) -> None:
+    """Socket, long answer and connection, all opened with an API key; another key's stay."""
+    anna, ben = [await place.add(name) for name in ("anna", "ben")]
+    services, user = place.services, await place.services.store.users.get(ben.id)
+    stream = await go_live(anna, offer, access="public")
+    channel, scopes = services.media.stream(stream).channel_id, {Scope.READ, Scope.LISTEN}
+    end = services.clock.wall() + timedelta(seconds=2 if how == "expired" else 3600)
+    key, text = await services.keys.create(user, "radio", scopes, end)
+    _, other = await services.keys.create(user, "stays", scopes)
+    pages, readers, programs = [], [], []
+    for secret in (text, other):
+        programs.append(http := await place.client(headers={"Authorization": f"Bearer {secret}"}))
+        pages.append(await subscribe(http, "streams"))
+        readers.append(await http.get(f"/api/v1/streams/{stream}/captions/events"))
+        assert (await listen(http, anna.channel, offer)).status == 201
+    assert len(services.guests.on(channel)) == 2
+    began = asyncio.get_running_loop().time()
+    if how == "revoked":
+        await services.keys.revoke(key)
+    elif how == "rotated":
+        await services.keys.rotate(key)
+    while (message := await pages[0].receive(timeout=30)).type is aiohttp.WSMsgType.TEXT:
+        pass
+    assert message.data == aiohttp.WSCloseCode.POLICY_VIOLATION
+    assert how != "expired" or services.clock.wall() >= end  # and not before
+    assert how == "expired" or asyncio.get_running_loop().time() - began < 1
+    async with asyncio.timeout(30):
+        await readers[0].content.read()
+    await until(lambda: len(services.guests.on(channel)) == 1)
+    async with programs[0].get("/api/v1/me") as response:
+        await problem(response, 401)
+    assert not pages[1].closed and (await told(pages[1], "snapshot"))["topic"] == "streams"
+    async with programs[1].get("/api/v1/me") as response:
+        assert response.status == 200

@@ -66,6 +66,40 @@ async def test_a_profile_is_changed_and_listeners_see_the_new_name(place: Town) 
     await send(anna.http, "PATCH", "/api/v1/account/profile", 400, json={"preferences": {"access": "everybody"}})
 
 
+async def test_what_is_changed_of_a_profile_stands_in_the_audit_log(place: Town) -> None:
+    anna = await place.add("anna")
+    ben = {"name": "ben", "password": PASSWORD, "email": "ben@example.org", "invitation": await link_of(anna.http)}
+    await send(await place.client(), "POST", "/api/v1/auth/register", 201, json=ben)
+    profile = {"display_name": "Änna", "bio": "Talks.", "preferences": {"access": "public"}}
+    await send(anna.http, "PATCH", "/api/v1/account/profile", json=profile)
+    await send(anna.http, "DELETE", "/api/v1/account/avatar", 204)
+    taken = {"password": PASSWORD, "email": "BEN@example.org"}
+    await send(anna.http, "POST", "/api/v1/account/email", 409, json=taken)
+    await place.services.audit.settle()
+    page = await place.services.store.audit.page(actor=anna.id)
+    assert [(item.action, item.result, item.detail) for item in page.items[:3]] == [
+        ("change-email", "name-taken", ""),
+        ("change-profile", "ok", "no picture"),
+        ("change-profile", "ok", "display_name, bio, preference access"),
+    ]
+    assert {item.address for item in page.items} == {"127.0.0.1"}
+
+
+async def test_who_has_no_invitation_does_not_learn_which_addresses_are_taken(place: Town) -> None:
+    anna = await place.add("anna", email="anna@example.org")
+    invitation = await link_of(anna.http)
+    said = []
+    for email, link in (("anna@example.org", "cc_i_made_up"), ("nobody@example.org", "cc_i_made_up")):
+        wanted = {**newcomer("cleo", link), "email": email}
+        said.append(await send(await place.client(), "POST", "/api/v1/auth/register", 403, json=wanted))
+    assert [item["code"] for item in said] == ["invitation", "invitation"]
+    assert said[0]["detail"] == said[1]["detail"]
+    wanted = {**newcomer("cleo", invitation), "email": "anna@example.org"}
+    refused = await send(await place.client(), "POST", "/api/v1/auth/register", 409, json=wanted)
+    assert refused["detail"] == "This name or e-mail address is taken."  # and not which of them
+    await send(await place.client(), "POST", "/api/v1/auth/register", 201, json=newcomer("cleo", invitation))
+
+
 async def test_a_picture_is_kept_small_and_shown_to_who_has_signed_in(place: Town) -> None:
     anna = await place.add("anna")
     assert anna.me["avatar"] is None

@@ -296,3 +296,13 @@ async def test_somebody_is_found_by_a_new_name_at_once(place: Town) -> None:
     await place.services.store.users.change(ben.id, display_name="Sven")
     assert (await get(anna, "/api/v1/people?search=olm"))["items"] == []
     assert ids((await get(anna, "/api/v1/people?search=sv"))["items"]) == [ben.id]
+
+
+async def test_another_name_or_picture_is_seen_by_friends_at_once(place: Town) -> None:
+    anna, ben, cleo = [await place.add(name) for name in ("anna", "ben", "cleo")]
+    await befriend(anna, ben)
+    page, stranger = await Page.open(ben), await Page.open(cleo)
+    await do(anna, "PATCH", "/api/v1/account/profile", 200, display_name="Änna", bio="Bees.")
+    (changed,) = await page.next("friend_changed")
+    assert changed == {"id": anna.id, "name": "anna", "display_name": "Änna", "avatar": None, "bio": "Bees."}
+    assert [event["type"] for event in await stranger.silence()] == []

@@ -171,6 +171,29 @@ async def test_the_only_administrator_stays_while_there_are_others(place: Town) 
     await forgotten(place, anna)
 
 
+async def test_once_nobody_is_left_the_first_account_can_be_made_again(place: Town) -> None:
+    """By who sits at the machine, or has the link that is told then: it is another one than before."""
+    anna = await place.add("anna")
+    told: list[str] = []
+    place.services.first.announce(told.append)
+    path, sure = "/api/v1/account/delete", {"password": PASSWORD}
+    await send(anna.http, "POST", path, 204, json=sure)
+    await forgotten(place, anna)
+    async with asyncio.timeout(30):
+        while not told:
+            await asyncio.sleep(0.01)
+    nobody = await place.client(headers={"X-Forwarded-For": "192.0.2.1"})  # not at the machine itself
+    assert (await send(nobody, "GET", "/api/v1/auth"))["first"]
+    wanted = {"name": "ben", "password": PASSWORD}
+    await send(nobody, "POST", "/api/v1/auth/first", 403, json={**wanted, "token": "cc_f_wrong"})
+    page, _, token = told[0].partition("?token=")
+    assert page == "/first"
+    assert (await send(nobody, "POST", "/api/v1/auth/first", 201, json={**wanted, "token": token}))["administrator"]
+    assert not (await send(nobody, "GET", "/api/v1/auth"))["first"]
+    await place.add("cleo")
+    await send(nobody, "POST", "/api/v1/auth/first", 409, json={**wanted, "token": token})
+
+
 async def test_everything_is_taken_along_and_no_secret(place: Town) -> None:
     anna, ben = await place.add("anna", email="anna@example.org"), await place.add("ben")
     await befriend(place, anna, ben)

@@ -269,6 +269,40 @@ async def test_more_connections_than_there_is_room_for_are_turned_away(
         writer.close()
 
 
+async def test_one_address_has_so_many_connections_and_a_trusted_proxy_any_number(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    server = await start(max_connections_per_address=3)
+    idle = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(3)]
+    before = binding.EACH.dropped
+    for _ in range(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 429 ") and b"Retry-After: 30" in answer
+        writer.close()
+    assert binding.EACH.dropped == before + 5
+    assert max(binding.EACH.lengths()) == 3
+    other = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+    async with aiohttp.ClientSession(connector=other) as elsewhere, elsewhere.get(f"{server.url}/health/live") as found:
+        assert found.status == 200
+    idle.pop()[1].close()
+    async with asyncio.timeout(30):  # until the server has noticed
+        while len(server._runner.server.connections) > 2:
+            await asyncio.sleep(0.01)
+    async with aiohttp.ClientSession() as http, http.get(f"{server.url}/health/live") as response:
+        assert response.status == 200
+    for _, writer in idle:
+        writer.close()
+
+    folder = tmp_path / "behind"
+    behind = await start(max_connections_per_address=1, trusted_proxies=["127.0.0.1"], data_dir=folder)
+    idle = [await asyncio.open_connection("127.0.0.1", behind.port) for _ in range(3)]
+    async with aiohttp.ClientSession() as http, http.get(f"{behind.url}/health/live") as response:
+        assert response.status == 200
+    for _, writer in idle:
+        writer.close()
+
+
 async def test_a_body_that_does_not_come_is_not_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "BODY_TIMEOUT", 0.1)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)

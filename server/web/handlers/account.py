@@ -36,12 +36,15 @@ async def change_profile(call: Call) -> schemas.Me:
     chosen = wanted.preferences
     await call.services.accounts.profiles.change(
         call.actor,
+        caller_of(call.request),
         display_name=wanted.display_name,
         bio=wanted.bio,
         preferences=chosen.model_dump(mode="json", exclude_unset=True) if chosen is not None else None,
     )
     if wanted.display_name is not None:
         await call.services.owners_changed()
+    if wanted.display_name is not None or wanted.bio is not None:
+        await call.services.community.profile_changed(call.actor.id)
     if chosen is not None:
         call.services.access.default_changed()
     return await account_views.me(call.services, call.actor)
@@ -59,7 +62,8 @@ async def change_profile(call: Call) -> schemas.Me:
 )
 async def set_avatar(call: Call) -> schemas.Me:
     with_accounts(call)
-    await call.services.accounts.profiles.set_avatar(call.actor, call.data)
+    await call.services.accounts.profiles.set_avatar(call.actor, call.data, caller_of(call.request))
+    await call.services.community.profile_changed(call.actor.id)
     return await account_views.me(call.services, call.actor)
 
 
@@ -68,7 +72,8 @@ async def set_avatar(call: Call) -> schemas.Me:
 )
 async def drop_avatar(call: Call) -> None:
     with_accounts(call)
-    await call.services.accounts.profiles.drop_avatar(call.actor)
+    await call.services.accounts.profiles.drop_avatar(call.actor, caller_of(call.request))
+    await call.services.community.profile_changed(call.actor.id)
 
 
 @table.route(

@@ -40,6 +40,7 @@ class Friends extends Emitter {
     else if (type === "presence") this.presence(data);
     else if (type === "friend_request") this.received = [data.person, ...without(this.received, data.person.id)];
     else if (type === "friend_added") this.add(data.person);
+    else if (type === "friend_changed") this.changeFace(data);
     else if (type === "friend_removed") this.remove(data.id);
     else if (type === "requests") [this.received, this.sent] = [data.received, data.sent];
     this.changed();
@@ -63,6 +64,12 @@ class Friends extends Emitter {
   add(person) {
     this.people.set(person.id, { ...person, relation: "friend" });
     this.settled(person.id);
+  }
+
+  /** @param {Pick<Person, "id" | "name" | "display_name" | "avatar" | "bio">} face somebody has another name or picture */
+  changeFace(face) {
+    const person = this.people.get(face.id);
+    if (person) this.people.set(face.id, { ...person, ...face });
   }
 
   /** @param {string} id */

@@ -1,6 +1,6 @@
 /** Listening to one channel. The sound itself is the player's: it goes on when one leaves this page. */
 
-import { ApiError, getChannel, getRecording, words } from "../api.js";
+import { ApiError, getChannel, getRecording, getStream, words } from "../api.js";
 import { h, icon, say, tell } from "../dom.js";
 import { clock, here as atServer, listening } from "../format.js";
 import { animate } from "../palette.js";
@@ -40,7 +40,7 @@ function heading(channel) {
       const running = stream && stream.state !== "ended";
       face.classList.toggle("onair", stream?.state === "live");
       face.classList.toggle("lost", stream?.state === "reconnecting");
-      setLiveTag(tag, stream?.state ?? null);
+      setLiveTag(tag, stream && !store.vanished(stream.id) ? stream.state : null);
       say(title, stream?.title ?? channel.name);
       say(host, stream?.host ?? channel.host);
       say(time, stream ? clock(store.position(stream.id)) : "");
@@ -106,12 +106,37 @@ function captionWords(stream) {
   return stream.captions.detail || "There are no captions of this stream.";
 }
 
+/** What became of streams of which the server tells no more: they have ended, or are not for oneself any more. */
+function whereabouts() {
+  /** @type {Map<string, "asked" | "closed">} */
+  const found = new Map();
+
+  /** @param {string} id */
+  async function ask(id) {
+    found.set(id, "asked");
+    try {
+      store.learn(await getStream(id));
+    } catch (error) {
+      if (error instanceof ApiError && [401, 404].includes(error.status)) found.set(id, "closed");
+      else setTimeout(() => found.delete(id), 5000);
+    }
+  }
+
+  /** @param {Stream | null} stream @returns {"" | "asked" | "closed"} empty where it is known what became of it */
+  return (stream) => {
+    if (!stream || !store.vanished(stream.id)) return "";
+    if (!found.has(stream.id)) void ask(stream.id);
+    return found.get(stream.id) ?? "asked";
+  };
+}
+
 /** @param {Channel} channel */
 function troubleNote(channel) {
   const note = banner("listen-notice");
   const link = h("a", { class: "btn", data: { testid: "to-recording" } }, icon("play", 20), "Hear the recording");
   let asked = "";
   let ready = false;
+  const became = whereabouts();
 
   /** @param {Stream} stream */
   async function look(stream) {
@@ -136,6 +161,8 @@ function troubleNote(channel) {
       else if (store.events.closing) note.show("The server is starting again.", "The sound comes back by itself.");
       else if (stream?.state === "reconnecting") note.show(...awayWords(host, stream.id));
       else if (stream?.state === "live") degraded(note, stream);
+      else if (became(stream) === "closed") note.show("This stream is not available any more.", "Whoever it belongs to has changed who may hear it.", [], true);
+      else if (became(stream) === "asked") note.hide();
       else if (stream?.state === "ended") {
         void look(stream);
         note.show("The stream has ended.", stream.recording.id && !ready ? "The recording is being finished." : `When ${host} goes live again, you hear it here.`, ready ? [link] : [], true);
