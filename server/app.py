@@ -178,7 +178,8 @@ class Server:
         parts.webhooks.start()
         self._stack.push_async_callback(services.upload_progress.close)
         await services.upload_progress.start()
-        await parts.final_passes.recovered(self.recovered.streams)
+        await parts.finishing.recovered(self.recovered.streams)
+        await parts.finishing.catch_up()
 
     async def _recover(
         self, services: Services, media: MediaHost, caption_journal: CaptionJournal

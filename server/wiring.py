@@ -16,7 +16,7 @@ from server.inference.caption_lane import CaptionService
 from server.inference.captioning.file_lane import open_file_lane
 from server.inference.captioning.service import SOCKET
 from server.inference.lane import DenoiseService
-from server.jobs.making import FinalPasses
+from server.jobs.making import Finishing
 from server.jobs.service import JobService
 from server.jobs.voice_samples import VoiceSamples
 from server.outside import Outside
@@ -62,7 +62,7 @@ class Parts:
     media: MediaHost
     chat: Chat
     jobs: JobService
-    final_passes: FinalPasses
+    finishing: Finishing
     webhooks: Webhooks
     job_followers: list[Callable[[Job], None]]
     """Whoever is told of each change of a job, after the pages."""
@@ -102,7 +102,7 @@ class Parts:
             self.settings, store, folders, self.jobs, becoming, announce, self._check_quota, now
         )
         services.upload_progress = UploadProgress(
-            store, services.uploads, becoming, announce, self.announcer.recording, self.final_passes.uploaded, now
+            store, services.uploads, becoming, announce, self.announcer.recording, self.finishing.uploaded, now
         )
         self.job_followers.append(services.upload_progress.job_told)
 
@@ -150,13 +150,13 @@ def put_together(
             follower(job)
 
     jobs = JobService(settings, store, job_told, announcer.queue)
-    final_passes = FinalPasses(jobs, store, lambda: captions.status)
+    finishing = Finishing(jobs, store, lambda: captions.status)
 
     async def media_happened(event: MediaEvent) -> None:
         await announcer.media(event)
         outside.media(event)
         if event.type == "stream_ended" and event.stream is not None:
-            for over in (caption_journal.over, final_passes.over, chat.over):
+            for over in (caption_journal.over, finishing.over, chat.over):
                 await over(event.stream)
 
     def said(output: CaptionOutput) -> None:
@@ -171,5 +171,5 @@ def put_together(
     return Parts(
         settings=settings, clock=clock, store=store, hub=hub, accounts=accounts, announcer=announcer, denoise=denoise,
         captions=captions, library=library, journal=journal, caption_journal=caption_journal, media=media, chat=chat,
-        jobs=jobs, final_passes=final_passes, webhooks=webhooks, job_followers=followers,
+        jobs=jobs, finishing=finishing, webhooks=webhooks, job_followers=followers,
     )  # fmt: skip

@@ -10,7 +10,8 @@ from server.inference.caption_lane import Ear
 from server.inference.captioning.file_lane import open_file_lane
 from server.inference.captioning.service import SOCKET
 from server.inference.diarization.thresholds import thresholds_of
-from server.jobs import final_pass
+from server.jobs.final_pass import FinalPass
+from server.jobs.finish import Finish
 from server.jobs.runner import Kind, Patience
 from server.jobs.worker import work as do_jobs
 from server.log import configure_logging
@@ -33,16 +34,16 @@ def work(settings: Settings, *, supervised: bool = False) -> int:
 
 def _kinds(settings: Settings, store: Store) -> Mapping[str, Kind]:
     ears = {Ear.WORDS: str(settings.captions_ear), Ear.SPEAKERS: str(settings.diarization_ear)}
-    hear = final_pass.FinalPass(
+    files = RecordingFolders(settings.recordings_dir)
+    hear = FinalPass(
         store,
-        RecordingFolders(settings.recordings_dir),
+        files,
         partial(open_file_lane, settings.data_dir / SOCKET),
         map_speakers,
         ears,
         _voice_limits,
-        Patience(settings.jobs_timeout_s, settings.jobs_timeout_factor),
     )
-    return {final_pass.KIND: hear.kind()}
+    return Finish(store, files, hear, Patience(settings.jobs_timeout_s, settings.jobs_timeout_factor)).kinds()
 
 
 def _voice_limits(model: str) -> VoiceLimits:

@@ -104,14 +104,14 @@ class PauseMeter:
         )
 
 
-def decode_file(file: BinaryIO) -> Iterator[Samples]:
-    """The audio of an Ogg/Opus file, damaged or not, a packet at a time, mono in [-1, 1], shape (n,).
+def decode_file(file: BinaryIO, channels: int = 1) -> Iterator[Samples]:
+    """The audio of an Ogg/Opus file, damaged or not, a packet at a time in [-1, 1]: (n,) for mono, (n, 2) for stereo.
 
     Pre-skip and end are trimmed, what is lost is concealed, so that the total is the file's duration. Raises
     OggError when the file does not begin like Ogg/Opus.
     """
     info = scan(file)
-    decoder = OpusDecoder(1)
+    decoder = OpusDecoder(channels)
     skip, left = info.pre_skip, info.duration_samples
     for packet in read_packets(file):
         if not left:
@@ -119,7 +119,7 @@ def decode_file(file: BinaryIO) -> Iterator[Samples]:
         try:
             samples = decoder.decode(packet, PACKET if packet is None else MAX_PACKET_SAMPLES)
         except OpusError:
-            samples = np.zeros(PACKET, np.float32)
+            samples = np.zeros(PACKET if channels == 1 else (PACKET, channels), np.float32)
         part = samples[skip:][:left]
         skip = max(0, skip - len(samples))
         left -= len(part)

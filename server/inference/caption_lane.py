@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib.metadata import version
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -48,6 +49,10 @@ class CaptionOptions:
     min_speakers: int | None = None
     max_speakers: int | None = None
     urgency: Urgency = Urgency.LIVE
+
+
+SOFTWARE = {"captions": f"faster-whisper {version('faster-whisper')}", "speakers": f"diart {version('diart')}"}
+"""What runs the models of each stage, with its version."""
 
 
 @dataclass(frozen=True, slots=True)

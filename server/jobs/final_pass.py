@@ -14,14 +14,14 @@ from server.errors import Conflict, NotFound
 from server.inference.caption_lane import CaptionOptions, Ear, Urgency
 from server.jobs.hearing import Heard, OpenFile, hear
 from server.jobs.known_voices import named_by_voice
-from server.jobs.runner import Kind, Patience, Progress
+from server.jobs.runner import Tells
 from server.log import get_logger
 from server.recordings.files import RecordingFolders
 from server.speech.changes import compare
 from server.speech.final import Account, final_account, final_labels, live_turns, with_corrections
 from server.speech.processor import SpeakerTurn
 from server.speech.voices import VoiceLimits
-from server.store.records import CaptionVersion, Job, Recording, RecordingState, Voice, VoicePrint
+from server.store.records import CaptionVersion, Recording, RecordingState, Voice, VoicePrint
 from server.store.store import Store
 
 KIND = "final-pass"
@@ -36,8 +36,6 @@ WRITE_ATTEMPTS = 5
 FINISHING_S = 60.0
 LOOK_S = 0.5
 """How long, and how often, it is looked whether the recording is finished."""
-
-PATIENCE = Patience()
 
 MapSpeakers = Callable[[Sequence[SpeakerTurn], Sequence[SpeakerTurn]], Mapping[str, str]]
 
@@ -56,24 +54,14 @@ class FinalPass:
     versions: Mapping[Ear, str]
     voice_limits: Callable[[str], VoiceLimits]
     """By the id of an embedding model."""
-    patience: Patience = PATIENCE
 
-    def kind(self) -> Kind:
-        return Kind(self.work, self.limit_s)
+    async def hear(self, recording: Recording, progress: Tells) -> dict[str, Any]:
+        """Hear a recording that is closed, join, write; returns what has changed.
 
-    async def limit_s(self, job: Job) -> float:
-        """How long it may take."""
-        recording = await self.store.recording(job.subject)
-        return self.patience.for_samples(recording.length)
-
-    async def work(self, job: Job, progress: Progress) -> dict[str, Any]:
-        """Hear the recording of a stream, join, write; returns what has changed.
-
-        Raises NotFound where there is no recording (any more), Conflict while it is not finished, Unavailable.
+        Raises NotFound where its audio is not there, Conflict where people change it all the time, Unavailable.
         """
-        recording = await self._recording(job.subject, progress)
-        live = await self._account(job.subject, CaptionVersion.LIVE)
-        options = await self._options(job.subject, live)
+        live = await self._account(recording.stream_id, CaptionVersion.LIVE)
+        options = await self._options(recording.stream_id, live)
 
         async def tell(share: float) -> None:
             done = share >= 1.0
@@ -81,23 +69,8 @@ class FinalPass:
 
         heard = await self._hear(recording, options, tell)
         await progress.tell(HEARD_SHARE, "Writing captions")
-        voices = [voice for voice in await self.store.voices.all(job.owner) if voice.active]
-        return await self._write(job.subject, heard, voices)
-
-    async def _recording(self, stream_id: str, progress: Progress) -> Recording:
-        """The recording, once it is finished: the job is made when the stream ends."""
-        for _ in range(round(FINISHING_S / LOOK_S)):
-            recording = await self.store.recording(stream_id)
-            if recording.state not in (RecordingState.RECORDING, RecordingState.FINISHING):
-                break
-            await progress.tell(0.0, "Waiting for the recording")
-            await asyncio.sleep(LOOK_S)
-        else:
-            raise Conflict("The recording is not finished yet.", code="still-recording")
-        if recording.deleted_at is not None or recording.state == RecordingState.FAILED:
-            why = "was deleted" if recording.deleted_at is not None else "holds no audio"
-            raise NotFound(f"The recording {why}.", code="unknown-recording")
-        return recording
+        voices = [voice for voice in await self.store.voices.all(recording.owner) if voice.active]
+        return await self._write(recording.stream_id, heard, voices)
 
     async def _account(self, stream_id: str, version: CaptionVersion) -> Account:
         """One whole account of a stream."""
@@ -177,6 +150,25 @@ class FinalPass:
             self.files.write_turns(recording_id, turns)
         except OSError as error:
             log.warning("who spoke when was not kept", recording=recording_id, error=str(error))
+
+
+async def closed_recording(store: Store, recording_id: str, progress: Tells) -> Recording:
+    """The recording, once it is closed: jobs are made when the stream ends.
+
+    Raises NotFound where there is none (any more), or none with audio; Conflict where it does not become closed.
+    """
+    for _ in range(round(FINISHING_S / LOOK_S)):
+        recording = await store.recording(recording_id)
+        if recording.state not in (RecordingState.RECORDING, RecordingState.FINISHING):
+            break
+        await progress.tell(0.0, "Waiting for the recording")
+        await asyncio.sleep(LOOK_S)
+    else:
+        raise Conflict("The recording is not finished yet.", code="still-recording")
+    if recording.deleted_at is not None or recording.state == RecordingState.FAILED:
+        why = "was deleted" if recording.deleted_at is not None else "holds no audio"
+        raise NotFound(f"The recording {why}.", code="unknown-recording")
+    return recording
 
 
 def _prints(heard: Heard, labels: Mapping[str, str]) -> dict[str, VoicePrint]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from server.clock import SAMPLE_RATE
 from server.errors import ClearcastError, Conflict, Unavailable
@@ -45,6 +45,12 @@ class Patience:
     def for_samples(self, length: int) -> float:
         """In seconds, for so much audio at 48 kHz."""
         return self.least_s + self.factor * length / SAMPLE_RATE
+
+
+class Tells(Protocol):
+    """Takes how far something is."""
+
+    async def tell(self, share: float, step: str) -> None: ...
 
 
 class Progress:

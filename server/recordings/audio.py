@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from server.audio import ogg
 from server.audio.peaks import file_peaks
-from server.recordings.files import RecordingFolders
+from server.recordings.files import RecordingFolders, write_whole
 
 MAX_PEAKS = 1200
 """Columns of the drawing, at most."""
@@ -39,7 +40,7 @@ class Peaks:
 
 
 def settle(folders: RecordingFolders, recording_id: str) -> Measured:
-    """Close the files where a crash left them open, and measure them. Raises NoAudio, OSError."""
+    """Close the files where a crash left them open, and take their measure. Raises NoAudio, OSError."""
     length = close(folders.audio(recording_id))
     raw = folders.audio(recording_id, "raw")
     has_raw = raw.exists()
@@ -48,7 +49,6 @@ def settle(folders: RecordingFolders, recording_id: str) -> Measured:
             close(raw)
         except NoAudio:
             has_raw = False
-    peaks(folders, recording_id)
     return Measured(length, folders.size(recording_id), has_raw)
 
 
@@ -82,10 +82,14 @@ def peaks(folders: RecordingFolders, recording_id: str) -> Peaks:
     except (OSError, ValueError, KeyError, TypeError):
         pass
     drawn = draw(folders.audio(recording_id))
-    draft = kept.with_suffix(".new")
-    draft.write_text(json.dumps(asdict(drawn)))
-    draft.replace(kept)
+    with contextlib.suppress(FileExistsError, FileNotFoundError):  # somebody else draws them as well
+        write_peaks(folders, recording_id, drawn)
     return drawn
+
+
+def write_peaks(folders: RecordingFolders, recording_id: str, drawn: Peaks) -> None:
+    """Keep them. Raises OSError."""
+    write_whole(folders.peaks(recording_id), json.dumps(asdict(drawn)).encode())
 
 
 def draw(path: Path) -> Peaks:

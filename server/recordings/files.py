@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ BIN = ".bin"
 EXPORTS = "exports"
 TURNS = "turns.json"
 VERSIONS = ("clean", "raw")
+DRAFT = ".new"
+"""How the names of files end that are not whole yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +46,21 @@ class RecordingFolders:
     def peaks(self, recording_id: str) -> Path:
         return self._folder(recording_id) / "peaks.json"
 
+    def spectrogram(self, recording_id: str) -> Path:
+        return self._folder(recording_id) / "spectrogram.png"
+
+    def checksums(self, recording_id: str) -> Path:
+        """What every file of the recording was when it was finished."""
+        return self._folder(recording_id) / "checksums.json"
+
     def events(self, recording_id: str) -> Path:
         """What happened in the stream, line by line."""
         return self._folder(recording_id) / "events.jsonl"
 
     def write_turns(self, recording_id: str, turns: Iterable[SpeakerTurn]) -> None:
         """Keep who spoke when, as it was worked out from the whole recording."""
-        path = self._folder(recording_id) / TURNS
-        draft = path.with_suffix(".new")
-        draft.write_text(
-            json.dumps([[turn.start, turn.end, turn.speaker, round(turn.probability, 4)] for turn in turns])
-        )
-        draft.replace(path)
+        values = [[turn.start, turn.end, turn.speaker, round(turn.probability, 4)] for turn in turns]
+        write_whole(self._folder(recording_id) / TURNS, json.dumps(values).encode())
 
     def read_turns(self, recording_id: str) -> list[SpeakerTurn] | None:
         """The same; None where it was not kept."""
@@ -77,6 +83,13 @@ class RecordingFolders:
         """Bytes of all audio of a recording."""
         paths = [self.audio(recording_id, version) for version in VERSIONS]
         return sum(path.stat().st_size for path in paths if path.exists())
+
+    def sweep(self, recording_id: str) -> int:
+        """Remove drafts that nobody will finish; returns how many."""
+        drafts = list(self._folder(recording_id).glob(f"*{DRAFT}"))
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
+        return len(drafts)
 
     def ids(self) -> Iterator[str]:
         """Every recording that has a folder, without the bin."""
@@ -143,3 +156,23 @@ class RecordingFolders:
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         source.replace(target)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that there is the whole of it or nothing, whenever it is cut off. Raises OSError.
+
+    FileExistsError where somebody else is writing the same just now, or was cut off: `RecordingFolders.sweep`.
+    """
+    draft = path.with_name(path.name + DRAFT)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    with contextlib.ExitStack() as unless_written:
+        unless_written.callback(draft.unlink, missing_ok=True)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+        draft.replace(path)
+        unless_written.pop_all()

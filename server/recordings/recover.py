@@ -53,6 +53,7 @@ async def recover(store: Store, library: Library, default: Channel, waiting: Col
     """
     found = Recovered()
     for recording_id in await asyncio.to_thread(lambda: list(library.files.ids())):
+        await asyncio.to_thread(library.files.sweep, recording_id)  # nobody writes there now
         if recording_id in waiting:
             continue
         recording = await _known(store, recording_id)

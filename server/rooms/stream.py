@@ -31,6 +31,7 @@ from server.rooms.saved import SAVE_EVERY, Past, SavedStream
 from server.rooms.stream_audio import AudioPlan, StreamAudio
 from server.rooms.surroundings import Publisher, Surroundings
 from server.rooms.titles import clean_title, default_title
+from server.rooms.witness import Witness
 
 HOUSEKEEPING = SAMPLE_RATE // 2
 """Samples between looks at metrics, and at least between two events about listener counts."""
@@ -61,6 +62,7 @@ class Stream:
         self._seat = Seat(around.replaced)
         self._tokens = ResumeTokens()
         self._events = EventLog(around.clock.wall)
+        self._witness = Witness(self._events)
         teller = CaptionTeller(self.id, self._events, around.told)
         self._keeping = Keeping(self.id, grant.record, teller)
         self.captions = StreamCaptions(grant, around, teller, self._keeping.off, self._tell_changed, self._save_now)
@@ -218,7 +220,8 @@ class Stream:
         )
         if past is None:
             self._started_at = self._around.clock.wall()
-            self._events.add("stream", 0, stream=self.id, denoise=self._denoise.mode, title=self._title)
+            begun = {"denoise": self._denoise.mode, "strength": self._denoise.amount.strength}
+            self._events.add("stream", 0, stream=self.id, title=self._title, **begun)
         if self._keeping.record:
             self._audio.recorder.start(plan.base)
         self.captions.open_again(plan.base)
@@ -256,6 +259,7 @@ class Stream:
             self._housekeeping_due = now + HOUSEKEEPING
             if self._audio is not None:
                 self._audio.pipeline.count()
+                self._witness.look(self.info, self._around.captioner)
             if self._attendance.changed():
                 self._around.emit(MediaEvent("listeners", self.info))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from server.clock import Clock
 from server.config import Settings
-from server.inference.caption_lane import CaptionService
+from server.inference.caption_lane import CaptionerStatus, CaptionService
 from server.inference.lane import DenoiseService
 from server.rooms.disk import DiskWatch
 from server.rooms.encode import EncodeQueue
@@ -54,3 +54,8 @@ class Surroundings:
     """Another connection has taken this one's place in its stream."""
     keep: Callable[[SavedStream], None]
     """Writes down what a later run of the server must know of a stream."""
+
+    @property
+    def captioner(self) -> CaptionerStatus | None:
+        """Who writes captions on this machine; None where nobody does."""
+        return self.captions.status if self.captions is not None else None

@@ -24,6 +24,7 @@ from server.store.friends import FriendTable
 from server.store.groups import GroupTable
 from server.store.invitations import InvitationTable
 from server.store.jobs import JobTable
+from server.store.keeping import KeepingTable
 from server.store.keys import KeyTable
 from server.store.library import LibraryTable, Wanted
 from server.store.lists import CHANNELS, STREAMS, recording_of, recordings
@@ -53,6 +54,7 @@ class Store:
         self.voices = VoiceTable(self._database)
         self.jobs = JobTable(self._database)
         self.access = AccessTable(self._database)
+        self.keeping = KeepingTable(self._database)
         self.keys = KeyTable(self._database)
         self.friends = FriendTable(self._database)
         self.groups = GroupTable(self._database)

@@ -15,7 +15,7 @@ from server.clock import SAMPLE_RATE
 from server.errors import Conflict, NotFound, Unavailable
 from server.inference.caption_lane import Ear, VoicePrints
 from server.jobs import final_pass
-from server.jobs.final_pass import FinalPass
+from server.jobs.final_pass import FinalPass, closed_recording
 from server.jobs.hearing import AHEAD, BLOCK
 from server.jobs.runner import Progress
 from server.recordings.files import RecordingFolders
@@ -76,7 +76,8 @@ class Scene:
     async def run(self, files: ScriptedFiles, words: str = "raw", speakers: str = "clean") -> dict[str, Any]:
         versions = {Ear.WORDS: words, Ear.SPEAKERS: speakers}
         final = FinalPass(self.store, self.files, files, by_order, versions, limits)
-        return await final.work(self.job, Progress(self.store, self.job.id))
+        progress = Progress(self.store, self.job.id)
+        return await final.hear(await closed_recording(self.store, self.stream_id, progress), progress)
 
     async def final(self) -> list[Caption]:
         return (await self.store.captions.page(self.stream_id, CaptionVersion.FINAL)).items
@@ -146,7 +147,8 @@ async def test_somebody_who_edits_in_that_moment_is_not_overwritten(scene: Scene
         await replace_all(*arguments, **options)
 
     scene.store.captions.replace = late  # type: ignore[method-assign]
-    await final.work(scene.job, Progress(scene.store, scene.job.id))
+    progress = Progress(scene.store, scene.job.id)
+    await final.hear(await closed_recording(scene.store, scene.stream_id, progress), progress)
     assert tries == 2 and (await scene.final())[0].hidden
 
 

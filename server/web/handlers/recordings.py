@@ -152,3 +152,21 @@ async def restore_recording(call: Call) -> RecordingOut:
 async def read_peaks(call: Call) -> PeaksOut:
     drawn = await call.services.library.peaks(call.subject)
     return PeaksOut(step_s=drawn.step_s, peaks=drawn.peaks, pauses=[list(pause) for pause in drawn.pauses])
+
+
+@table.route(
+    "GET",
+    "/api/v1/recordings/{id}/spectrogram",
+    Action.READ_RECORDING,
+    "Level by time and pitch: a black picture, at most 2400 by 256, whose opacity is the level; 0 to 12 kHz in mel",
+    resource=load,
+    produces="image/png",
+    errors=(404,),
+    rate=Rate.MEDIA,
+)
+async def read_spectrogram(call: Call) -> web.StreamResponse:
+    recording: Recording = call.subject
+    path = call.services.library.files.spectrogram(recording.id)
+    if not await asyncio.to_thread(path.is_file):
+        raise NotFound("It is drawn when the recording is finished.", code="not-drawn")
+    return web.FileResponse(path, headers={"Content-Type": "image/png", "Cache-Control": "private, no-cache"})

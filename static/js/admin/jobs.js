@@ -7,7 +7,7 @@ import { toast } from "../toast.js";
 import { cancelJob, getAllJobs } from "./api.js";
 import { paged } from "./paged.js";
 
-const KINDS = /** @type {Record<string, string>} */ ({ "final-pass": "Captions worked out again" });
+const KINDS = /** @type {Record<string, string>} */ ({ "final-pass": "Captions worked out again", finish: "Recording finished" });
 const STATES = { queued: "waiting", running: "running", done: "done", failed: "failed", cancelled: "cancelled" };
 
 /** @param {import("../captions/api.js").Job & { created_at: string }} job */

@@ -1,4 +1,4 @@
-/** What becomes of captions after a stream: how far their second pass is, and what it changed. */
+/** What becomes of a recording and its captions after a stream: how far that is, and what it changed. */
 
 import { count } from "../format.js";
 import { store } from "../store.js";
@@ -18,23 +18,29 @@ export function changedWords(result) {
   return parts.length > 0 ? `Heard a second time, as a whole: ${parts.join(", ")}.` : "Heard a second time, as a whole: nothing had to be changed.";
 }
 
+const KINDS = ["finish", "final-pass"];
+
+/** @param {Job} job @returns {boolean} whether there is a second account by it */
+export const hasImproved = (job) => job.state === "done" && job.result !== null && "words_changed" in job.result;
+
 /** @param {Job} job @returns {string} */
 export function jobWords(job) {
-  if (job.state === "queued") return "Captions will be improved in a moment.";
-  if (job.state === "running") return `Improving captions: ${Math.floor(100 * job.progress)} %`;
-  if (job.state === "failed") return `Captions could not be improved: these are the live ones. ${job.error}`;
-  return job.state === "done" && job.result && "words_changed" in job.result ? changedWords(job.result) : "";
+  const percent = `${Math.floor(100 * job.progress)} %`;
+  if (job.state === "queued") return job.error ? `Finishing is tried again soon. ${job.error}` : "The recording is finished in a moment.";
+  if (job.state === "running") return `${job.step || "Finishing"}: ${percent}`;
+  if (job.state === "failed") return `What follows a stream could not be done; the recording can be played. ${job.error}`;
+  return hasImproved(job) ? changedWords(job.result ?? {}) : "";
 }
 
 /**
- * Follows the job of one stream.
+ * Follows the job that finishes what was recorded of one stream.
  * @param {string} stream
  * @param {(job: Job) => void} told
  * @returns {() => void} stops
  */
 export function followJob(stream, told) {
-  const mine = (/** @type {Job} */ job) => job?.subject === stream && told(job);
-  getJobs(stream).then(({ items }) => items[0] && mine(items[0]), () => undefined);
+  const mine = (/** @type {Job | undefined} */ job) => job?.subject === stream && KINDS.includes(job.kind) && told(job);
+  getJobs(stream).then(({ items }) => mine(items.find((job) => KINDS.includes(job.kind))), () => undefined);
   return store.events.subscribe("jobs", ({ type, data }) => {
     if (type === "job_progress" || type === "job_completed") mine(data);
   });

@@ -5,7 +5,7 @@ import { h, say } from "../dom.js";
 import { clock } from "../format.js";
 import { getCaptions } from "./api.js";
 import { Correcting } from "./correcting.js";
-import { followJob, jobWords } from "./improving.js";
+import { followJob, hasImproved, jobWords } from "./improving.js";
 import { Emitter } from "../emitter.js";
 import { RATE } from "./model.js";
 import { Naming } from "./naming.js";
@@ -82,7 +82,7 @@ export class Transcript extends Emitter {
 
   /** @returns {boolean} whether there are two accounts */
   get improved() {
-    return this.version === "final" || this.job?.state === "done";
+    return this.version === "final" || (this.job !== null && hasImproved(this.job));
   }
 
   mark() {
