@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -73,7 +74,7 @@ async def closed(root: Path, store: Store, *, hear: bool = True) -> Job:
     await store.save_stream(replace(stream, language="en", state="ended", ended_at=stream.started_at))
     folder = folder_in(root) / stream.id
     write(folder, sound(LINES, SECONDS))
-    length, size = close(folder / "clean.opus"), (folder / "clean.opus").stat().st_size
+    length, size = await asyncio.to_thread(close, folder / "clean.opus"), (folder / "clean.opus").stat().st_size
     await store.save_recording(
         recording(stream, state=RecordingState.READY.value, length=length, size_bytes=size, channel_slug="anna")
     )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+
+from aiohttp import web
 
 from server.accounts import Action, Resource, authorise
 from server.clock import SAMPLE_RATE
+from server.errors import NotFound
 from server.rates import Rate
 from server.recordings.library import RecordingChange
 from server.speech.searching import parse
 from server.store.library import Wanted
+from server.store.records import Recording
 from server.web import recording_views
 from server.web.recording_schemas import (
     DeleteQuery,
