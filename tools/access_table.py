@@ -43,6 +43,7 @@ def markdown() -> str:
     lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     rows = [(f"`{name}`", cells) for name, cells in table["routes"].items()]
     rows += [(f"topic `{name}{'…' if name.endswith(':') else ''}`", cells) for name, cells in table["topics"].items()]
+    rows += [(f"topic {name}", cells) for name, cells in table["personal"].items()]
     lines += [f"| {name} | " + " | ".join(WORDS[cell] for cell in cells.split()) + " |" for name, cells in rows]
     return INTRODUCTION + "\n" + "\n".join(lines) + "\n"
 

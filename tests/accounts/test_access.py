@@ -13,11 +13,16 @@ import pytest
 from server.inference.lane import DenoiserStatus
 from server.recordings.library import RecordingChange
 from server.rooms.messages import DenoiseInfo, DenoiseMode, MediaEvent, RecordingInfo, StreamInfo, StreamState
+from server.speech.speakers import SpeakerName
+from server.store.captions import CaptionBatch
+from server.store.ids import new_id
 from server.store.people_records import Access
+from server.store.records import CaptionVersion
 from server.web.routing import Route
 from server.web.server import ROUTES
 from server.web.topics import TOPICS
 from tests.accounts.world import LIVE, THINGS, World, ask, parts, world
+from tests.store.rows import caption
 from tools.access_table import TABLE, markdown
 
 EXPECTED: dict[str, Any] = tomllib.loads(TABLE.read_text())
@@ -42,6 +47,7 @@ def row(part: str, name: str) -> dict[str, str]:
 def test_every_route_and_topic_has_a_row_and_every_row_a_route() -> None:
     assert set(EXPECTED["routes"]) == set(BY_NAME)
     assert set(EXPECTED["topics"]) == set(TOPICS)
+    assert all(row("personal", name) for name in EXPECTED["personal"])
 
 
 def test_the_table_that_people_read_is_up_to_date() -> None:
@@ -99,31 +105,52 @@ def sees(role: str) -> set[str]:
 
 
 async def test_topics_tell_what_the_table_says(place: World) -> None:
+    """Who may follow what, and, once something happens to everything of Olga's, of whose access one hears."""
     wrong = []
     async with aiohttp.ClientSession(place.place.url, cookie_jar=aiohttp.DummyCookieJar()) as http:
+        await happen(place)
         for role in ROLES:
-            thing, expected = THINGS.get(role, "private"), {name: row("topics", name)[role] for name in TOPICS}
-            try:
-                page = await http.ws_connect("/api/v1/events", headers=await place.headers(role))
-            except aiohttp.WSServerHandshakeError as refused:
-                found = dict.fromkeys(TOPICS, str(refused.status))
-                wrong += [f"{role}: {name}: {found[name]}" for name in TOPICS if found[name] != expected[name]]
-                continue
-            found = {name: await subscribed(page, f"{name}{thing}" if name.endswith(":") else name) for name in TOPICS}
-            for name in [name for name in TOPICS if found[name] == "404"]:
-                assert await subscribed(page, f"{name}nothing") == "404"
-            if found["system"] == "yes":
-                told = await events(place, page)
-                for name in [name for name in told if found[name] == "yes"]:
-                    assert name in ("jobs", "uploads") or told[name] == sees(role), (role, name)
-                    found[name] = "yes" if {thing, "job", "upload"} & told[name] else "none"
+            found = await followed(place, http, role)
+            expected = {name: row("topics", name)[role] for name in TOPICS}
+            expected |= {name: row("personal", name)[role] for name in EXPECTED["personal"]}
             wrong += [
                 f"{role}: {name}: {found[name]} instead of {expected[name]}"
-                for name in TOPICS
+                for name in expected
                 if found[name] != expected[name]
             ]
-            await page.close()
     assert wrong == [], "\n".join(wrong)
+
+
+async def followed(place: World, http: aiohttp.ClientSession, role: str) -> dict[str, str]:
+    """What becomes of every topic in a role, in the words of the table."""
+    thing, personal = THINGS.get(role, "private"), EXPECTED["personal"]
+    try:
+        page = await http.ws_connect("/api/v1/events", headers=await place.headers(role))
+    except aiohttp.WSServerHandshakeError as refused:
+        return dict.fromkeys([*TOPICS, *personal], str(refused.status))
+    found = {}
+    for name in TOPICS:
+        if not name.endswith(":"):
+            found[name] = await subscribed(page, name)
+            continue
+        ids = {access: f"{name}{LIVE if name == 'stream:' else ''}{access}" for access in Access}
+        answers = {access.value: await subscribed(page, topic) for access, topic in ids.items()}
+        assert {access for access, answer in answers.items() if answer == "yes"} == sees(role), (role, name)
+        found[name] = answers[thing]
+        assert answers[thing] != "404" or await subscribed(page, f"{name}nothing") == "404"
+    told = await events(place, page, role)
+    for name, heard in told.items():
+        if found[name] == "yes" and name in ("jobs", "uploads"):
+            found[name] = "yes" if heard else "none"
+        elif found[name] == "yes" and name not in ("friends", "notifications"):
+            found[name] = "yes" if thing in heard else "none"
+        if name.endswith(":") or (name in ("streams", "recordings") and found[name] in ("yes", "none")):
+            assert heard == sees(role), (role, name)
+    for name in personal:
+        topic = name.partition(":")[0]
+        found[name] = found[topic] if found[topic] != "yes" else "yes" if name in told[topic] else "none"
+    await page.close()
+    return found
 
 
 async def subscribed(page: aiohttp.ClientWebSocketResponse, topic: str) -> str:
@@ -138,29 +165,64 @@ async def subscribed(page: aiohttp.ClientWebSocketResponse, topic: str) -> str:
             return {"not-authenticated": "401", "unknown-stream": "404", "scope": "403"}.get(code, code)
 
 
-async def events(place: World, page: aiohttp.ClientWebSocketResponse) -> dict[str, set[str]]:
-    """Something happens to everything of Olga's: of whose access one hears, by topic."""
+COMES, ASKS, NOTICE = EXPECTED["personal"]
+"""What is told of Olga on topics of which everybody has one of their own."""
+
+
+async def happen(place: World) -> None:
+    """Something happens to everything of Olga's, and to Olga."""
     services = place.services
     for access in Access:
         services.journal.put(MediaEvent("stream_updated", live(place, access)))
-        talk = RecordingChange(title=f"Talk {access}")
-        await services.library.change(await services.store.recording(access.value), talk)
+        services.journal.put(MediaEvent("listeners", live(place, access)))
+        recording = await services.store.recording(access.value)
+        await services.library.change(recording, RecordingChange(title=f"Talk {access}"))
+        message = await place._message(access.value)
+        await services.chat.remove(await services.chat.get(access.value, message), services.clock.wall())
+        spoken = CaptionBatch({access.value: [caption(1)]}, {access.value: [SpeakerName("S1")]})
+        await services.store.captions.save(spoken)
+        await services.caption_desk.rename(access.value, "S1", new_id(), CaptionVersion.LIVE)
     await services.journal.settle()
     services.jobs._announce("job_progress", await services.store.jobs.get(await place._job()))
     services.uploads._announce("upload_updated", await services.store.uploads.get(await place._upload()))
+    await services.community.presence._tell(place.owner)
+    ruth = place.users["ruth"].id
+    await services.community.friends.ask(ruth, place.owner)
+    await services.community.friends.withdraw(ruth, place.owner)
     services.denoise.tell(DenoiserStatus("degraded", None, "", "The worker is down."))
-    told: dict[str, set[str]] = {"streams": set(), "recordings": set(), "jobs": set(), "uploads": set()}
+
+
+async def events(place: World, page: aiohttp.ClientWebSocketResponse, role: str) -> dict[str, set[str]]:
+    """Of whose access one hears, and what of Olga, by topic."""
+    told: dict[str, set[str]] = {name: set() for name in TOPICS if name != "system"}
+    if await subscribed(page, "system") != "yes":
+        return told
+    await happen(place)
     while True:
         event = await page.receive_json(timeout=30)
-        if event["topic"] == "system" and event["type"] == "degraded":
-            return told
-        if event["type"] in ("stream_updated", "recording_updated"):
-            told[event["topic"]].add(event["data"]["id"].removeprefix(LIVE))
-            assert "you_own" not in event["data"] and "access" not in event["data"]
-        elif event["type"] == "job_progress":
-            told["jobs"].add("job")
-        elif event["type"] == "upload_updated":
-            told["uploads"].add("upload")
+        kind, colon, subject = event.get("topic", "").partition(":")
+        data = event["data"]
+        match event["type"]:
+            case "snapshot" | "heartbeat":
+                continue
+            case "degraded" if kind == "system":
+                return told
+            case "presence" if data["id"] == place.owner:
+                told[kind].add(COMES)
+                assert data["live"] is None or data["live"]["slug"].removeprefix("olga-") in sees(role)
+            case "friend_request":
+                told[kind].add(ASKS)
+            case "notification":
+                told[kind].add(NOTICE)
+            case "job_progress":
+                told[kind].add("job")
+            case "upload_updated":
+                told[kind].add("upload")
+            case _ if colon:
+                told[f"{kind}:"].add(subject.removeprefix(LIVE))
+            case "stream_updated" | "listeners" | "recording_updated":
+                told[kind].add(data["id"].removeprefix(LIVE))
+        assert "you_own" not in data and "access" not in data
 
 
 def live(place: World, access: Access) -> StreamInfo:
