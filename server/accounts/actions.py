@@ -138,7 +138,7 @@ RULES: dict[Action, Rule] = {
     Action.LIST_JOBS: Rule.MEMBER,
     Action.READ_JOB: Rule.OWNER,
     Action.CANCEL_JOB: Rule.OWNER_OR_ADMINISTRATOR,
-    Action.RETRY_JOB: Rule.OWNER,
+    Action.RETRY_JOB: Rule.OWNER_OR_ADMINISTRATOR,
     Action.LIST_UPLOADS: Rule.MEMBER,
     Action.UPLOAD: Rule.MEMBER,
     Action.READ_UPLOAD: Rule.OWNER,

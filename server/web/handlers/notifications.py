@@ -30,7 +30,7 @@ async def list_notices(call: Call) -> schemas.NoticeList:
 @table.route(
     "POST",
     "/api/v1/notifications/read",
-    Action.READ_NOTIFICATIONS,
+    Action.CHANGE_PROFILE,
     "Everything up to a notice was seen",
     body=schemas.ReadBody,
     status=204,
