@@ -157,7 +157,10 @@ def _add_client_arguments(commands: Any) -> None:
 def _add_transcribe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="any file with sound in it")
     parser.add_argument(
-        "-f", "--format", choices=["txt", "srt", "vtt", "json", "csv"], help="default: by the output's name, else txt"
+        "-f",
+        "--format",
+        choices=["txt", "md", "srt", "vtt", "json", "csv"],
+        help="default: by the output's name, else txt",
     )
     parser.add_argument(
         "-o", "--output", metavar="PATH", help="a file, or a folder for one file each (default: standard output)"

@@ -34,7 +34,8 @@ from server.log import configure_logging
 from server.masking import secret_values
 from server.running import run_to_end
 from server.speech.final import Account, final_account
-from server.speech.transcript import FORMATS, Transcript
+from server.speech.transcript import Transcript
+from server.speech.transcript_forms import FORMATS
 
 ATTEMPTS = 3
 PAUSE_S = 2.0

@@ -15,7 +15,8 @@ from server.queues import Policy, Queue
 from server.recordings.captions import CaptionDesk
 from server.recordings.files import VERSIONS, RecordingFolders
 from server.recordings.zipped import ZipPipe, stored
-from server.speech.transcript import Transcript, as_json, as_vtt
+from server.speech.transcript import Transcript
+from server.speech.transcript_forms import as_json, as_vtt
 from server.store.records import CaptionVersion, StoredStream
 from server.store.store import Store
 

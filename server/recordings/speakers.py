@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from server.clock import SAMPLE_RATE
 from server.recordings.caption_forms import names_shown
+from server.speech.captions import Caption
 from server.speech.speakers import SpeakerName
+from server.speech.tokens import count_words
 from server.store.records import CaptionVersion
 from server.store.store import Store
 from server.store.talk import Said
@@ -60,6 +62,11 @@ def talk(speakers: Sequence[SpeakerName], said: Sequence[Said]) -> list[SpeakerT
         for label in samples
         if turns[label]
     ]  # fmt: skip
+
+
+def word_count(caption: Caption) -> int:
+    """Words as they were heard, or as a person wrote them."""
+    return len(caption.words) if caption.text is None else count_words(caption.text)
 
 
 def merged(speakers: Sequence[SpeakerName]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from server.audio.frame import Samples
 from server.clock import SAMPLE_RATE
 from server.errors import NotFound
 from server.recordings.caption_forms import names_shown
+from server.recordings.speakers import word_count
 from server.speech.captions import Caption
 from server.speech.final import Account
 from server.speech.processor import SpeakerTurn
@@ -121,7 +122,7 @@ class Tracks:
         for caption in self._account.captions:
             if caption.speakers and self.start <= caption.start < self.end and _known(names, caption.speakers[0]):
                 label = names.resolve(caption.speakers[0]).label
-                found[label] = found.get(label, 0) + len(caption.shown.split())
+                found[label] = found.get(label, 0) + word_count(caption)
         return found
 
 

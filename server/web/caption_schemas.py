@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -95,13 +95,6 @@ class CaptionQuery(VersionQuery):
         if self.cursor is not None and self.before is not None:
             raise ValueError("cursor and before exclude each other")
         return self
-
-
-class TranscriptQuery(VersionQuery):
-    format: Literal["txt", "srt", "vtt", "json", "csv"] = Field(
-        "txt", description="`txt`, `srt`, `vtt`, `json` or `csv`, as `clearcast transcribe` writes them."
-    )
-    download: bool = Field(False, description="Send a file name along, so that browsers save it.")
 
 
 class CaptionPatch(Request):

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from server.store.records import CaptionVersion
 from server.web.schemas import Request
 
 DAY_S = 7 * 86_400.0
@@ -40,6 +41,37 @@ class AudioQuery(PartQuery):
         description="One speaker's label: the same length, silent where that person does not speak; where several "
         "speak at once, all of them. `room` is what is in nobody's track.",
     )
+    download: bool = Field(False, description="Send a file name along, so that browsers save it.")
+
+
+class Writing(StrEnum):
+    """Formats of transcripts."""
+
+    TXT = "txt"
+    MD = "md"
+    SRT = "srt"
+    VTT = "vtt"
+    JSON = "json"
+    CSV = "csv"
+    PDF = "pdf"
+    DOCX = "docx"
+
+
+class TranscriptQuery(PartQuery):
+    version: CaptionVersion | None = Field(
+        None, description="Which account, `live` or `final`; the better one that there is when left out."
+    )
+    format: Writing = Field(Writing.TXT, description="docs/transcripts.md says what each of them holds.")
+    speakers: bool = Field(True, description="Who speaks.")
+    times: bool | None = Field(
+        None, description="When, in `txt` and `md` (else not) and in `pdf` and `docx` (else so); others always tell."
+    )
+    confidence: bool = Field(False, description="How sure the recogniser was.")
+    translation: bool | None = Field(
+        None, description="`true`: the English translation or nothing (409); `false`: only what was really said."
+    )
+    chat: bool = Field(False, description="What people wrote meanwhile.")
+    summary: bool = Field(False, description="Key figures, and what was found in it; not in `srt` and `csv`.")
     download: bool = Field(False, description="Send a file name along, so that browsers save it.")
 
 

@@ -38,6 +38,7 @@ from server.queues import Policy, Queue
 from server.recordings.captions import CaptionDesk
 from server.recordings.chat import Chat
 from server.recordings.export import Exports
+from server.recordings.exports.accounts import TranscriptDesk
 from server.recordings.exports.conversions import Conversions
 from server.recordings.exports.desk import ExportDesk
 from server.recordings.journal import Journal
@@ -177,6 +178,7 @@ class Services:
     leaving: Leaving = field(init=False)
     exports: Exports = field(init=False)
     export_desk: ExportDesk = field(init=False)
+    transcripts: TranscriptDesk = field(init=False)
     community: Community = field(init=False)
     access: AccessBook = field(init=False)
     oversight: Watchful = field(init=False)
@@ -212,6 +214,7 @@ class Services:
         self.exports = Exports(self.store, self.library.files, self.caption_desk)
         conversions = Conversions(self.library.files, self.settings.exports_cache_mb, self.settings.disk_reserve_mb)
         self.export_desk = ExportDesk(self.library.files, self.caption_desk, conversions)
+        self.transcripts = TranscriptDesk(self.store, self.caption_desk, conversions)
         self.circles = Circles(self.store.friends.circle)
         announcer = PeopleAnnouncer(self.hub)
         self.access = AccessBook(self.store.access, self.circles, self.accounts.links, accounts=self.settings.accounts)

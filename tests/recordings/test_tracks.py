@@ -18,8 +18,9 @@ ADA, BOB, CLEO = (SpeakerName(label, name) for label, name in (("S1", "Ada"), ("
 
 
 def said(number: int, start: float, end: float, *speakers: str, fixed: bool = False) -> Caption:
-    words = (Word(round(start * S), round(end * S), " Well, well", 0.9),)
-    return Caption(number, 1, words[0].start, words[0].end, speakers, words, 1, final=True, speakers_fixed=fixed)
+    first, last = round(start * S), round(end * S)
+    words = (Word(first, first + 4_800, " Well,", 0.9), Word(last - 4_800, last, " well", 0.9))
+    return Caption(number, 1, first, last, speakers, words, 2, final=True, speakers_fixed=fixed)
 
 
 def tracks(*captions: Caption, speakers: tuple[SpeakerName, ...] = (ADA, BOB, CLEO), **values: object) -> Tracks:

@@ -16,7 +16,7 @@ from server.app import Server
 from server.backplane.hub import QUEUE
 from server.rooms.messages import known_caption, known_speakers
 from server.speech.speakers import SpeakerName
-from server.speech.transcript import TYPES
+from server.speech.transcript_forms import TYPES
 from server.store.captions import CaptionBatch
 from server.store.records import CaptionVersion, Recording, StoredStream
 from tests.recordings.saying import ADA, SECOND, caption
@@ -165,7 +165,7 @@ async def test_a_transcript_is_taken_along_in_every_format(server: Server, http:
     assert all("Off with it" not in text for text in texts.values())  # hidden, for its owner too
     async with http.get(f"{PATH}/transcript") as response:
         assert (await response.text(), "Content-Disposition" in response.headers) == (texts["txt"], False)
-    for wrong in ("format=pdf", "version=last"):
+    for wrong in ("format=exe", "version=last"):
         async with http.get(f"{PATH}/transcript?{wrong}") as response:
             await problem(response, 400)
 

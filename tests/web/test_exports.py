@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import aiohttp
+import jsonschema_rs
 import numpy as np
 import pytest
 
 from server.app import Server
 from server.clock import SAMPLE_RATE
+from server.recordings.exports.transcripts import FORMS
 from server.speech.captions import Caption
 from server.speech.processor import Word
 from server.speech.speakers import SpeakerName
+from server.store.chat_records import ChatKind, ChatMessage
 from server.store.records import CaptionVersion, Recording, StoredStream
 from tests.people import town
 from tests.recordings.sounding import clicks, heard_clicks, read, write_opus
@@ -187,3 +191,97 @@ async def test_a_reader_who_leaves_leaves_nothing_behind(http: aiohttp.ClientSes
     async with http.get(f"{AUDIO}?format=flac") as response:
         await problem(response, 404)
     assert not path.exists()
+
+
+# ---- transcripts
+
+
+async def test_a_transcript_in_every_form_with_its_type_and_name(http: aiohttp.ClientSession, kept: Server) -> None:
+    for base in ("recordings", "streams"):
+        for name, form in FORMS.items():
+            async with http.get(f"/api/v1/{base}/abc/transcript?format={name}&download=1") as response:
+                data = await response.read()
+                assert (response.status, response.content_type) == (200, form.media_type), name
+                assert response.headers["Content-Disposition"].endswith(f".{name}")
+            assert data
+            if form.is_text:
+                assert "Click" in data.decode()
+            else:
+                assert data.startswith({"pdf": b"%PDF-", "docx": b"PK\x03\x04"}[name])
+    for wrong in ("format=exe", "start=9&end=8", "times=perhaps", "version=../x"):
+        async with http.get(f"/api/v1/recordings/abc/transcript?{wrong}") as response:
+            await problem(response, 400)
+
+
+async def test_what_stands_beside_the_words_is_chosen(http: aiohttp.ClientSession, kept: Server) -> None:
+    await kept.services.store.chat.add(
+        ChatMessage("m1", "abc", 7 * SAMPLE_RATE, None, "Eve", ChatKind.TEXT, "=Hello", STARTED)
+    )
+    await kept.services.store.chat.add(
+        ChatMessage("m2", "abc", 8 * SAMPLE_RATE, None, "Eve", ChatKind.REACTION, "👏", STARTED)
+    )
+
+    async def read(query: str) -> dict[str, Any]:
+        async with http.get(f"/api/v1/recordings/abc/transcript?format=json&{query}") as response:
+            assert response.status == 200, await response.text()
+            document: dict[str, Any] = json.loads(await response.text())
+            return document
+
+    plain = await read("")
+    assert (plain["title"], plain["account"], plain["translated"], plain["duration"]) == (TITLE, "final", False, 20.0)
+    assert "chat" not in plain and "summary" not in plain
+    full = await read("chat=true&summary=true&confidence=true")
+    assert full["chat"] == [{"at": 7.0, "name": "Eve", "text": "=Hello"}]
+    assert [(who["name"], who["words"], who["share"]) for who in full["summary"]["speakers"]] == [
+        ("Ada/../x", 2, 0.5),
+        ("Speaker 2", 2, 0.5),
+    ]
+    assert full["captions"][0]["confidence"] == 0.8
+    part = await read("start=5.5&end=13&chat=true")
+    assert [(item["start"], item["words"][0]["start"]) for item in part["captions"]] == [(0.5, 0.5), (6.5, 6.5)]
+    assert (part["start"], part["duration"], part["chat"][0]["at"]) == (5.5, 7.5, 1.5)
+    assert (await read("speakers=false"))["speakers"] == []
+    async with http.get("/api/v1/recordings/abc/transcript?translation=true") as response:
+        assert (await problem(response, 409))["code"] == "not-translated"
+    async with http.get("/api/v1/recordings/abc/transcript?times=true&summary=true") as response:
+        text = await response.text()
+    assert "[0:01] Ada/../x: Click\n" in text
+    assert "Ada/../x: 1 s (50 %), 2 words" in text
+
+
+async def test_a_json_transcript_is_as_its_schema_says(http: aiohttp.ClientSession, kept: Server) -> None:
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "transcript.schema.json").read_text())
+    validator = jsonschema_rs.validator_for(schema)
+    for query in ("", "chat=true&summary=true&confidence=true", "speakers=false&start=3&end=4"):
+        async with http.get(f"/api/v1/recordings/abc/transcript?format=json&{query}") as response:
+            validator.validate(json.loads(await response.text()))
+    assert not validator.is_valid({"version": 2})
+
+
+async def test_what_was_trimmed_away_was_not_said(tmp_path: Path) -> None:
+    async with town(tmp_path) as place:
+        olga, paul = await place.add("olga"), await place.add("paul")
+        await keep(place.server, olga.id, trim_start=5 * SAMPLE_RATE, trim_end=15 * SAMPLE_RATE)
+        async with olga.http.put("/api/v1/recordings/abc/access", json={"access": "public"}) as response:
+            assert response.status == 200
+        for base in ("recordings", "streams"):
+            for person in (olga, paul):
+                async with person.http.get(f"/api/v1/{base}/abc/transcript?format=json") as response:
+                    document = await response.json()
+                assert [item["start"] for item in document["captions"]] == [1.0, 7.0]
+            async with paul.http.get(f"/api/v1/{base}/abc/transcript?whole=true") as response:
+                await problem(response, 403)
+            async with olga.http.get(f"/api/v1/{base}/abc/transcript?format=json&whole=true") as response:
+                assert len((await response.json())["captions"]) == 4
+
+
+async def test_a_recording_in_which_nothing_was_said(http: aiohttp.ClientSession, kept: Server) -> None:
+    await kept.services.store.captions.forget("abc")
+    for name in FORMS:
+        async with http.get(f"/api/v1/recordings/abc/transcript?format={name}&chat=true&summary=true") as response:
+            assert response.status == 200, name
+    async with http.get("/api/v1/recordings/abc/tracks") as response:
+        body = await response.json()
+    assert (body["items"], body["room"]["seconds"]) == ([], 20.0)
+    async with http.get("/api/v1/recordings/abc/tracks.zip?format=flac") as response:
+        assert zipfile.ZipFile(io.BytesIO(await response.read())).namelist() == ["01 Room.flac"]

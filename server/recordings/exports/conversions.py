@@ -11,9 +11,9 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,6 +71,8 @@ class Conversions:
         self._limit = limit_mb * MB
         self._reserve = reserve_mb * MB
         self._pool = ThreadPoolExecutor(WORKERS, "convert", initializer=lower_thread_priority)
+        self._one_by_one = asyncio.Semaphore(1)
+        self._others = 0
         self._making: dict[Path, _Making] = {}
         self._held: dict[Path, int] = {}
         CONVERSIONS.measure(self, lambda conversions: conversions.making)
@@ -78,7 +80,7 @@ class Conversions:
     @property
     def making(self) -> int:
         """How many files are being made, or wait for that."""
-        return len(self._making)
+        return len(self._making) + self._others
 
     async def start(self) -> None:
         """Remove what an earlier run of the server left unfinished."""
@@ -90,6 +92,17 @@ class Conversions:
             making.stop.set()
         await asyncio.gather(*(making.task for making in self._making.values() if making.task), return_exceptions=True)
         self._pool.shutdown(wait=False)
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Room for making something that is not kept, one after the other. Raises Unavailable."""
+        self._must_not_be_many()
+        self._others += 1
+        try:
+            async with self._one_by_one:
+                yield
+        finally:
+            self._others -= 1
 
     async def get(self, recording_id: str, cut: Cut, present: Present = lambda: True) -> Path:
         """The file, made now if it is not there. It stays until `release` is called with it.
@@ -134,14 +147,17 @@ class Conversions:
                     del self._making[target]
 
     def _begin(self, target: Path, cut: Cut) -> _Making:
-        if len(self._making) >= MAX_WAITING:
-            CONVERSIONS.dropped += 1
-            raise Unavailable("Many files are being made just now.", code="busy", retry_after=RETRY_AFTER)
+        self._must_not_be_many()
         making = self._making[target] = _Making(target)
         work = asyncio.get_running_loop().run_in_executor(self._pool, self._make, making, cut)
         making.task = asyncio.create_task(_until(work), name=f"convert {target.name}")
         making.task.add_done_callback(lambda _: self._over(making))
         return making
+
+    def _must_not_be_many(self) -> None:
+        if self.making >= MAX_WAITING:
+            CONVERSIONS.dropped += 1
+            raise Unavailable("Many files are being made just now.", code="busy", retry_after=RETRY_AFTER)
 
     def _over(self, making: _Making) -> None:
         if self._making.get(making.target) is making:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
 from aiohttp import web
 
 from server.accounts import Action
-from server.clock import SAMPLE_RATE
-from server.errors import NotFound
-from server.recordings.naming import content_disposition, download_name
 from server.rooms.messages import StreamInfo, StreamState
 from server.speech import webvtt
-from server.speech.transcript import FORMATS, TYPES, Transcript
 from server.store.records import CaptionVersion, StoredStream
 from server.web import caption_schemas as schemas
 from server.web import caption_views as views
@@ -88,49 +81,6 @@ async def read_webvtt(call: Call) -> web.StreamResponse:
             await response.write(part.encode())
     await response.write_eof()
     return response
-
-
-@table.route(
-    "GET",
-    f"{BASE}/transcript",
-    Action.READ_CAPTIONS,
-    "Everything that was said, as a file to take along",
-    resource=load_to_read,
-    query=schemas.TranscriptQuery,
-    produces="*/*",
-)
-async def read_transcript(call: Call) -> web.Response:
-    query = call.query(schemas.TranscriptQuery)
-    stream: StreamInfo | StoredStream = call.subject
-    desk = call.services.caption_desk
-    version = await desk.version(stream.id, query.version)
-    account = await desk.account(stream.id, version)
-    title = await _title(call)
-    about = {"title": title, "account": version.value, **_length_and_language(stream)}
-    text = await asyncio.to_thread(FORMATS[query.format], Transcript(account, about))
-    response = web.Response(text=text, content_type=TYPES[query.format], charset="utf-8")
-    response.headers["Cache-Control"] = "private, no-cache"
-    if query.download:
-        response.headers["Content-Disposition"] = content_disposition(
-            download_name(title, stream.started_at, query.format)
-        )
-    return response
-
-
-async def _title(call: Call) -> str:
-    """That of the recording, which may have been renamed since."""
-    try:
-        return (await call.services.store.recording(call.subject.id)).title
-    except NotFound:
-        return str(call.subject.title)
-
-
-def _length_and_language(stream: StreamInfo | StoredStream) -> dict[str, Any]:
-    if isinstance(stream, StreamInfo):
-        length, language, translated = stream.position, stream.captions.language, stream.wishes.translated
-    else:
-        length, language, translated = stream.length, stream.language, stream.translated
-    return {"duration": round(length / SAMPLE_RATE, 3), "language": "en" if translated else language}
 
 
 @table.route(
