@@ -64,6 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_client_arguments(commands)
     _add_login_arguments(commands)
 
+    checking = commands.add_parser("verify", help="say whether all recordings are what they were; changes nothing")
+    checking.add_argument("--json", action="store_true", help="for programs")
+    checking.add_argument("--data-dir", help="the server's data folder (default: CLEARCAST_DATA_DIR, else data/)")
+    checking.set_defaults(run=_verify)
     _add_transcribe_arguments(
         commands.add_parser("transcribe", help="write down what is said in audio and video files, and by whom")
     )
@@ -258,6 +262,13 @@ def _logout(options: argparse.Namespace, _rest: list[str]) -> int:
     from server.client.login import logout
 
     return logout(options)
+
+
+def _verify(options: argparse.Namespace, _rest: list[str]) -> int:
+    settings = _settings(options)
+    from server.verify_command import run
+
+    return run(settings, options)
 
 
 def _transcribe(options: argparse.Namespace, _rest: list[str]) -> int:

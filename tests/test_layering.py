@@ -15,7 +15,10 @@ FOUNDATION = [
 ]
 MEDIA_HOST = ["audio", "speech", "inference", "rtc", "rooms"]
 SERVICES = ["store", "backplane", "accounts", "recordings", "uploads", "jobs", "webhooks", "outside", "web"]
-WIRING = ["client", "bench", "doctor", "work", "transcribe", "wiring", "app", "demo", "user_command", "cli", "__main__"]
+WIRING = [
+    *("client", "bench", "doctor", "work", "transcribe", "wiring", "app", "demo"),
+    *("user_command", "verify_command", "cli", "__main__"),
+]
 ORDER = FOUNDATION + MEDIA_HOST + SERVICES + WIRING
 """Imports point only towards the beginning."""
 

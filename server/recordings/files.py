@@ -99,6 +99,10 @@ class RecordingFolders:
             if entry.is_dir() and is_id(entry.name):
                 yield entry.name
 
+    def in_bin(self) -> RecordingFolders:
+        """The recordings in the bin, as if they were not there."""
+        return RecordingFolders(self.root / BIN)
+
     def read_meta(self, recording_id: str) -> Meta:
         """What meta.json says; empty texts for what it does not, or where it cannot be read."""
         values: Any = {}

@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from server.errors import Conflict, SettingsError, Unavailable
+from server.errors import Conflict, NotFound, SettingsError, Unavailable
 from server.queues import Policy, Queue
 
 BUSY_TIMEOUT_MS = 5_000
@@ -51,6 +51,13 @@ def database_url(setting: str | None, data_dir: Path) -> str:
     if name not in ("sqlite", "postgresql"):
         raise SettingsError("CLEARCAST_DATABASE_URL: must begin with sqlite:/// or postgresql://")
     return address
+
+
+def must_be_there(url: str) -> None:
+    """For whoever only looks: SQLite would make a database where there is none. Raises NotFound."""
+    place = make_url(url)
+    if place.get_backend_name() == "sqlite" and not Path(place.database or "").is_file():
+        raise NotFound(f"There is no database at {place.database}. --data-dir names another data folder.")
 
 
 def create_engine(url: str, **options: Any) -> AsyncEngine:

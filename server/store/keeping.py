@@ -56,6 +56,12 @@ class KeepingTable:
                 quota=await session.scalar(select(UserRow.quota_bytes).where(UserRow.id == owner)),
             )
 
+    async def every(self) -> list[Recording]:
+        """All recordings, the oldest first; those in the bin too."""
+        async with self._database.read() as session:
+            rows = await session.execute(recordings().order_by(RecordingRow.created_at, RecordingRow.id))
+            return [recording_of(row) for row in rows]
+
     async def never_finished(self, kind: str, limit: int = MAX_PAGE) -> list[Recording]:
         """Recordings that can be played and that no job of a kind has done, does or will do; the newest first.
 
