@@ -64,10 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_client_arguments(commands)
     _add_login_arguments(commands)
 
-    checking = commands.add_parser("verify", help="say whether all recordings are what they were; changes nothing")
-    checking.add_argument("--json", action="store_true", help="for programs")
-    checking.add_argument("--data-dir", help="the server's data folder (default: CLEARCAST_DATA_DIR, else data/)")
-    checking.set_defaults(run=_verify)
+    _add_verify_arguments(commands.add_parser("verify", help="say whether all recordings are what they were"))
     _add_transcribe_arguments(
         commands.add_parser("transcribe", help="write down what is said in audio and video files, and by whom")
     )
@@ -176,6 +173,13 @@ def _add_transcribe_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data-dir", help="data folder of a running server whose models are used")
     parser.set_defaults(run=_transcribe)
+
+
+def _add_verify_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Say whether all recordings are what they were. Changes nothing; the exit status is 1 when not."
+    parser.add_argument("--json", action="store_true", help="print exactly one JSON object")
+    parser.add_argument("--data-dir", help="the server's data folder (default: CLEARCAST_DATA_DIR, else data/)")
+    parser.set_defaults(run=_verify)
 
 
 def _add_worker_arguments(parser: argparse.ArgumentParser) -> None:
