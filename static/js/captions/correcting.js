@@ -5,6 +5,7 @@ import { h, icon } from "../dom.js";
 import { toast } from "../toast.js";
 import { undoEdit } from "../recording/api.js";
 import { changeCaption } from "./api.js";
+import { askWho, CaptionCard, showVersions } from "./further.js";
 
 /** @typedef {import("../types.js").Caption} Caption */
 /** @typedef {{ caption: (id: number) => HTMLElement | null }} Elements by number, those that there are */
@@ -17,6 +18,7 @@ const HINT = "Enter corrects, Delete hides, the arrow keys go up and down";
  * @property {(id: number) => Caption | undefined} find
  * @property {(caption: Caption) => void} put the newest version
  * @property {() => string} [version] of the captions
+ * @property {import("./speakers.js").Speakers} [speakers] beside a recording: who may have said it
  */
 
 export class Correcting {
@@ -33,7 +35,9 @@ export class Correcting {
     this.edit = this.button("caption-edit", "Correct", "pencil", () => this.begin(this.current));
     this.hide = this.button("caption-hide", "Hide for everybody", "eyeOff", () => void this.setHidden(this.current));
     this.unhide = this.button("caption-show", "Show again", "eye", () => void this.setHidden(this.current));
-    this.tools = h("div", { class: "cap-tools", role: "group", "aria-label": "This caption", hidden: true }, this.edit, this.hide, this.unhide);
+    this.card = new CaptionCard(place);
+    const further = source.speakers ? [this.button("caption-who", "Somebody else said it", "people", () => this.askWho(this.current)), this.button("caption-versions", "Earlier versions", "history", () => this.showVersions(this.current))] : [];
+    this.tools = h("div", { class: "cap-tools", role: "group", "aria-label": "This caption", hidden: true }, this.edit, ...further, this.hide, this.unhide);
     place.append(this.tools);
     place.addEventListener("dblclick", (event) => this.begin(this.at(event)));
     place.addEventListener("pointerover", (event) => event.pointerType === "mouse" && this.point(this.at(event)));
@@ -81,7 +85,7 @@ export class Correcting {
     const [room, line] = [this.place.getBoundingClientRect(), element.getClientRects()[0]];
     if (!line) return;
     this.tools.style.setProperty("--top", `${line.top - room.top}px`);
-    this.tools.style.setProperty("--left", `${Math.min(Math.max(0, line.left - room.left), room.width - 100)}px`);
+    this.tools.style.setProperty("--left", `${Math.min(Math.max(0, line.left - room.left), room.width - (this.source.speakers ? 184 : 100))}px`);
   }
 
   /** @param {KeyboardEvent} event */
@@ -144,6 +148,19 @@ export class Correcting {
   }
 
   /** @param {number} id */
+  askWho(id) {
+    const [caption, element, { speakers }] = [this.source.find(id), this.list().caption(id), this.source];
+    if (caption && element && speakers) askWho(this.card, element, caption, speakers, (...change) => this.change(...change));
+  }
+
+  /** @param {number} id */
+  showVersions(id) {
+    const [caption, element, stream] = [this.source.find(id), this.list().caption(id), this.source.stream()];
+    const account = { stream: stream ?? "", version: this.source.version?.() ?? "" };
+    if (caption && element && stream) void showVersions(this.card, element, caption, account, (...change) => this.change(...change));
+  }
+
+  /** @param {number} id */
   async setHidden(id) {
     const caption = this.source.find(id);
     if (!caption?.final) return;
@@ -169,13 +186,13 @@ export class Correcting {
   /**
    * At once on the page, then told to the server.
    * @param {Caption} caption
-   * @param {{ text?: string, hidden?: boolean }} change
+   * @param {{ text?: string, speakers?: string[], hidden?: boolean }} change
    * @param {string} failed
    */
   async change(caption, change, failed) {
     const stream = this.source.stream();
     if (!stream) return false;
-    this.source.put({ ...caption, ...change, edited: caption.edited || change.text !== undefined });
+    this.source.put({ ...caption, ...change, edited: caption.edited || change.text !== undefined || change.speakers !== undefined });
     try {
       const now = await changeCaption(stream, caption.id, change, this.source.version?.() ?? "");
       if (now?.id === caption.id) this.source.put(now);

@@ -39,7 +39,8 @@ export function search(searched) {
   /** @type {Caption[]} */
   let found = [];
   let at = 0;
-  let asked = "";
+  // What has been brought into view stays there, whatever pages come later.
+  let [asked, reached] = ["", ""];
   /** @type {Set<HTMLElement>} */
   const marked = new Set();
   const parts = elements();
@@ -80,6 +81,8 @@ export function search(searched) {
     asked = plain(field.value);
     found = asked ? searched.all().filter((caption) => comparable(caption).includes(asked)) : [];
     at = Math.max(0, found.findIndex(({ id }) => id === was));
+    if (reached !== asked && found[0]) searched.reach(found[0]);
+    if (found[0]) reached = asked;
     mark();
   }
   /** @param {number} by */
@@ -96,17 +99,13 @@ export function search(searched) {
     set(true);
     field.value = text;
     look();
-    go(0);
   }
   return { opener, row, shown, find, again: () => { if (asked) look(); } };
 }
 
 /** @param {ReturnType<typeof elements>} parts @param {() => void} look @param {(by: number) => void} go @param {(open: boolean) => void} set */
 function listen({ opener, row, field, before, after }, look, go, set) {
-  field.addEventListener("input", () => {
-    look();
-    go(0);
-  });
+  field.addEventListener("input", look);
   field.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && !event.isComposing) go(event.shiftKey ? -1 : 1);
     else if (event.key === "Escape") {

@@ -57,7 +57,7 @@ export class Transcript extends Emitter {
     this.element = h("section", { class: "tr", hidden: true, "aria-label": "Transcript" }, h("header", { class: "sec" }, h("h2", null, "Transcript"), h("span", { class: "grow" }), this.choice.element, this.search.opener), this.search.row, this.state, this.place);
     this.naming = new Naming(() => stream, this.speakers, () => this.draw(), () => this.version);
     this.card = new SpeakerCard(this.place, this.naming);
-    this.correcting = new Correcting(this.place, () => this.list, { stream: () => stream, find: (id) => (own ? this.captions.get(id) : undefined), put: (caption) => this.put(caption), version: () => this.version });
+    this.correcting = new Correcting(this.place, () => this.list, { stream: () => stream, find: (id) => (own ? this.captions.get(id) : undefined), put: (caption) => this.put(caption), version: () => this.version, speakers: this.speakers });
     this.flow.addEventListener("click", (event) => this.pressed(event));
     for (const type of ["wheel", "touchmove", "keydown"]) this.flow.addEventListener(type, () => (this.scrolledAt = performance.now()), { passive: true });
     this.unfollow = own ? followJob(stream, (job) => this.learnJob(job)) : () => {};

@@ -15,12 +15,6 @@ import { json, part } from "../api.js";
  * @property {{ start_s: number, speaker: string, text: string, rule: string }[]} actions
  * @property {{ model: string, markdown: string } | null} text
  *
- * @typedef {object} Track
- * @property {string} label
- * @property {string} name
- * @property {number} seconds
- * @property {number} [overlap_s]
- *
  * @typedef {{ id: string, at: string, actor: string, before: any, after: any, undone: boolean }} Edit
  */
 
@@ -31,14 +25,12 @@ const base = (id) => `/api/v1/recordings/${part(id)}`;
 export const changeRecording = (id, change) => json(base(id), "PATCH", change);
 /** @param {string} id @returns {Promise<Summary>} */
 export const getSummary = (id) => json(`${base(id)}/summary`);
-/** @param {string} id @returns {Promise<{ items: Track[] }>} */
-export const getTracks = (id) => json(`${base(id)}/tracks`);
 /** @param {string} id */
 export const spectrogramUrl = (id) => `${base(id)}/spectrogram`;
 /** @param {string} id @param {Record<string, string>} query @returns {string} */
 export const audioUrl = (id, query) => `${base(id)}/audio?${new URLSearchParams(query)}`;
-/** @param {string} id @param {Record<string, string>} query @returns {string} */
-export const transcriptUrl = (id, query) => `${base(id)}/transcript?${new URLSearchParams(query)}`;
+/** @param {string} stream @param {Record<string, string>} query @returns {string} */
+export const transcriptUrl = (stream, query) => `/api/v1/streams/${part(stream)}/transcript?${new URLSearchParams(query)}`;
 /** @param {string} id @param {Record<string, string>} query @returns {string} */
 export const tracksUrl = (id, query) => `${base(id)}/tracks.zip?${new URLSearchParams(query)}`;
 /** @param {string} stream @param {number} number @param {string} version @returns {Promise<{ items: Edit[] }>} */

@@ -4,7 +4,6 @@ import { words } from "../api.js";
 import { h, icon } from "../dom.js";
 import { count, size } from "../format.js";
 import { menu } from "../menu.js";
-import { recall, remember } from "../settings.js";
 import { copy, toast } from "../toast.js";
 import { audioUrl, tracksUrl, transcriptUrl } from "./api.js";
 import { partChoice } from "./part.js";
@@ -16,9 +15,7 @@ import { partChoice } from "./part.js";
 /** Bytes a second, about, of what the server makes of 48 kHz mono. @type {[string, string, number][]} */
 const SOUNDS = [["opus", "Opus", 0], ["mp3", "MP3", 16_000], ["m4a", "M4A", 16_000], ["flac", "FLAC", 45_000], ["wav", "WAV", 96_000]];
 /** Format, its name, what it is for. @type {[string, string, string][]} */
-const TEXTS = [["txt", "Text", "plain"], ["md", "Markdown", "notes"], ["docx", "Word", "to edit"], ["pdf", "PDF", "print"], ["srt", "SRT", "subtitles"], ["vtt", "VTT", "web"], ["csv", "CSV", "table"], ["json", "JSON", "all of it"]];
-/** @type {[string, string, boolean][]} */
-const OPTIONS = [["speakers", "Speakers", true], ["times", "Times", true], ["confidence", "Confidence", false], ["translation", "Translation", false], ["chat", "Chat", false], ["summary", "Summary", false]];
+const TEXTS = [["txt", "Text", "plain"], ["srt", "SRT", "subtitles"], ["vtt", "VTT", "web"], ["csv", "CSV", "table"], ["json", "JSON", "all of it"]];
 
 /** @param {string} name @param {string} sub @param {string} testid */
 function tile(name, sub, testid) {
@@ -50,7 +47,7 @@ function ofSound(recording, range, seconds) {
     const own = whole > 0 ? bytes / whole / (raw ? 2 : 1) : 0;
     for (const { format, rate, link, about } of tiles) {
       link.href = audioUrl(id, { ...(version === "raw" ? { version } : {}), ...(format === "opus" ? {} : { format }), ...range(), download: "1" });
-      about.textContent = format === "opus" && bytes === 0 ? "so far" : `${format === "opus" ? "" : "about "}${size(seconds() * (rate || own))}`;
+      about.textContent = format === "opus" && bytes === 0 ? "so far" : `${format === "opus" ? "" : "≈ "}${size(seconds() * (rate || own))}`;
     }
   }
   return { element, show };
@@ -61,14 +58,14 @@ function ofSpeakers(recording, transcript, range) {
   const zips = ["opus", "flac", "wav"].map((format) => ({ format, ...tile(format === "opus" ? "Opus" : format.toUpperCase(), "", `tracks-${format}`) }));
   const single = h("div", { class: "chips" });
   const about = h("p", { class: "sub" }, "Each as long as the recording, silent where that person does not speak. Where several speak at once, each track holds all of them.");
-  const element = h("section", { class: "menu-part", "aria-label": "One track per speaker" }, h("b", null, "One track per speaker"), h("div", { class: "tiles" }, ...zips.map(({ link }) => link)), single, about);
+  const element = h("section", { class: "menu-part", "aria-label": "One track per speaker" }, h("b", null, "One track per speaker, in a zip"), h("div", { class: "tiles" }, ...zips.map(({ link }) => link)), single, about);
   function show() {
     const { id } = recording();
     const everybody = transcript.everybody;
     element.hidden = everybody.length === 0;
     for (const { format, link, about: sub } of zips) {
       link.href = tracksUrl(id, { format, ...range() });
-      sub.textContent = `${count(everybody.length + 1, "file")}, one zip`;
+      sub.textContent = count(everybody.length + 1, "file");
     }
     const one = (/** @type {string} */ label, /** @type {Node[]} */ name) => h("a", { class: "btn chip", download: "", href: audioUrl(id, { track: label, format: "flac", ...range(), download: "1" }), data: { testid: "track" } }, ...name);
     single.replaceChildren(...everybody.map((who) => one(who.label, [h("span", { class: `mark s${who.hue}` }, h("i"), h("span", { dir: "auto" }, who.name))])), one("room", [h("span", null, "The room")]));
@@ -76,24 +73,13 @@ function ofSpeakers(recording, transcript, range) {
   return { element, show };
 }
 
-/** @param {() => Recording} recording @param {Transcript} transcript @param {Query} range */
-function ofTranscript(recording, transcript, range) {
+/** @param {Transcript} transcript */
+function ofTranscript(transcript) {
   let account = "";
-  const wanted = new Map(OPTIONS.map(([name, , usual]) => [name, recall(`take-${name}`, usual)]));
-  const query = (/** @type {string} */ format) => ({ format, ...(account ? { account } : {}), ...Object.fromEntries([...wanted].map(([name, on]) => [name, String(on)])), ...range() });
-  const address = (/** @type {string} */ format) => transcriptUrl(recording().id, query(format));
+  const address = (/** @type {string} */ format) => transcriptUrl(transcript.stream, { format, ...(account ? { version: account } : {}) });
   const choice = segments("Which captions", [["final", "After the final pass"], ["live", "As they were live"]], "take", (value) => {
     account = value;
     show();
-  });
-  const boxes = OPTIONS.map(([name, label]) => {
-    const box = h("input", { type: "checkbox", checked: wanted.get(name) ?? false, data: { testid: `with-${name}` } });
-    box.addEventListener("change", () => {
-      wanted.set(name, box.checked);
-      remember(`take-${name}`, box.checked);
-      show();
-    });
-    return h("label", { class: "check" }, box, label);
   });
   const tiles = TEXTS.map(([format, name, sub]) => ({ format, ...tile(name, sub, `take-${format}`) }));
   const whole = h("button", { type: "button", class: "btn wide", data: { testid: "copy-transcript" } }, "Copy the text");
@@ -106,7 +92,7 @@ function ofTranscript(recording, transcript, range) {
       toast(`The transcript was not copied. ${words(error)}`);
     }
   });
-  const element = h("section", { class: "menu-part", "aria-label": "Transcript" }, h("b", null, "Transcript"), choice.element, h("div", { class: "tiles four" }, ...tiles.map(({ link }) => link)), h("div", { class: "checks" }, ...boxes), whole);
+  const element = h("section", { class: "menu-part", "aria-label": "Transcript" }, h("b", null, "Transcript"), choice.element, h("div", { class: "tiles" }, ...tiles.map(({ link }) => link)), whole);
   function show() {
     element.hidden = transcript.captions.size === 0;
     choice.element.hidden = !transcript.improved;
@@ -124,7 +110,7 @@ function ofTranscript(recording, transcript, range) {
 export function downloads(recording, transcript) {
   const part = partChoice(recording, () => show());
   const range = () => part.query();
-  const parts = [ofSound(recording, range, () => part.seconds()), ofSpeakers(recording, transcript, range), ofTranscript(recording, transcript, range)];
+  const parts = [ofSound(recording, range, () => part.seconds()), ofSpeakers(recording, transcript, range), ofTranscript(transcript)];
   const opener = h("button", { type: "button", class: "btn p-icon", "aria-label": "Download", data: { testid: "downloads" } }, icon("download", 20), h("span", { class: "desk" }, "Download"));
   const shut = h("button", { type: "button", class: "btn quiet icon phone-close", "aria-label": "Close", on: { click: () => card.close() } }, icon("close", 20));
   const head = h("header", { class: "sheet-head" }, h("h2", null, "Download"), shut);

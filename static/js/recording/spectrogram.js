@@ -16,12 +16,14 @@ export function spectrogram(id, range) {
 
   async function load() {
     say(problem, "Drawing…");
+    picture.hidden = scale.hidden = false;
     try {
       const response = await request(spectrogramUrl(id), {}, 60_000);
       address = URL.createObjectURL(await response.blob());
       picture.style.setProperty("--picture", `url("${address}")`);
       say(problem, "");
     } catch (error) {
+      picture.hidden = scale.hidden = true;
       say(problem, `There is no spectrogram to show. ${words(error)}`);
     }
   }
