@@ -75,8 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--snr", type=float, default=5.0, metavar="DB", help="speech over noise, dB (default: 5)")
     demo.set_defaults(run=_demo)
 
-    user = commands.add_parser("user", help="accounts: add, list, promote, reset-password, disable")
-    _add_user_arguments(user)
+    _add_user_arguments(commands.add_parser("user", help="accounts: add, list, promote, reset-password, disable"))
 
     models = commands.add_parser("models", help="list or fetch models").add_subparsers(metavar="ACTION", required=True)
     models.add_parser("list", help="which models there are and where they lie").set_defaults(run=_list_models)
@@ -176,7 +175,9 @@ def _add_transcribe_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_verify_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Say whether all recordings are what they were. Changes nothing; the exit status is 1 when not."
+    parser.description = (
+        "Say whether all recordings are what they were. Changes nothing; the exit status is 1 when not."
+    )
     parser.add_argument("--json", action="store_true", help="print exactly one JSON object")
     parser.add_argument("--data-dir", help="the server's data folder (default: CLEARCAST_DATA_DIR, else data/)")
     parser.set_defaults(run=_verify)
