@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Protocol
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Protocol
 
-from server.errors import NotFound
+from server.errors import Conflict, NotFound
 from server.recordings.caption_forms import kept_prints, names_shown
 from server.recordings.caption_journal import CaptionJournal
 from server.rooms.messages import (
@@ -26,6 +28,7 @@ from server.rooms.messages import (
     StreamInfo,
     VoicesHeard,
     caption_info,
+    known_caption,
     known_speakers,
     speaker_infos,
 )
@@ -34,6 +37,7 @@ from server.speech.captions import SNAPSHOT
 from server.speech.editing import clean_text
 from server.speech.final import Account
 from server.speech.speakers import SpeakerNames
+from server.store.caption_edits import Correction
 from server.store.records import CaptionVersion, Page, StoredStream, VoicePrint
 from server.store.store import Store
 
@@ -165,23 +169,80 @@ class CaptionDesk:
         speakers: list[str] | None = None,
         hidden: bool | None = None,
         version: CaptionVersion | None = None,
+        by: tuple[str, datetime] | None = None,
     ) -> CaptionInfo:
-        """Correct or hide a final caption. Raises NotFound, InvalidRequest, Conflict."""
+        """Correct or hide a final caption. Raises NotFound, InvalidRequest, Conflict.
+
+        `by`: who does so and when, where that is to be kept.
+        """
         text = None if text is None else clean_text(text)
         labels = None if speakers is None else list(dict.fromkeys(speakers))
-        known = await self._known(stream_id, number) if self._is_live(stream_id, version) else None
+        return await self._edit(stream_id, CaptionEdit(number, text, labels, hidden), version, by)
+
+    async def history(self, stream_id: str, number: int, version: CaptionVersion | None = None) -> list[Correction]:
+        """What people have made of a caption, the last first; texts as they were shown. Raises NotFound."""
+        version = await self._account(stream_id, version)
+        heard = (await self._store.captions.get(stream_id, version, number)).heard
+        return [
+            replace(item, before=_shown(item.before, heard), after=_shown(item.after, heard))
+            for item in await self._store.caption_edits.of(stream_id, version, number)
+        ]
+
+    async def undo(self, stream_id: str, version: CaptionVersion | None = None) -> CaptionInfo:
+        """Take back the last correction of an account that was not taken back.
+
+        Raises Conflict (`nothing-to-undo`), NotFound.
+        """
+        version = await self._account(stream_id, version)
+        last = await self._store.caption_edits.last(stream_id, version)
+        if last is None:
+            raise Conflict("There is no correction to take back.", code="nothing-to-undo")
+        before = last.before
+        text = before.get("text")
+        if "text" in before and text is None:
+            text = (await self._store.captions.get(stream_id, version, last.number)).heard
+        fixed = None
+        if "speakers" in before:
+            earlier = await self._store.caption_edits.of(stream_id, version, last.number)
+            fixed = any("speakers" in item.after for item in earlier if item.id < last.id and not item.undone)
+        edit = CaptionEdit(last.number, text, before.get("speakers"), before.get("hidden"), fixed=fixed)
+        caption = await self._edit(stream_id, edit, version)
+        await self._store.caption_edits.undone(last.id)
+        return caption
+
+    async def _account(self, stream_id: str, version: CaptionVersion | None) -> CaptionVersion:
+        """The account whose corrections are meant: that which a correction would change."""
+        found = CaptionVersion.LIVE if self._is_live(stream_id, version) else await self.version(stream_id, version)
+        await self._journal.settle()
+        return found
+
+    async def _edit(
+        self,
+        stream_id: str,
+        edit: CaptionEdit,
+        version: CaptionVersion | None,
+        by: tuple[str, datetime] | None = None,
+    ) -> CaptionInfo:
+        known = await self._known(stream_id, edit.number) if self._is_live(stream_id, version) else None
         if self._is_live(stream_id, version):  # it may have ended meanwhile
-            answer = await self._media.change_captions(stream_id, CaptionEdit(number, text, labels, hidden, known))
+            answer = await self._media.change_captions(stream_id, replace(edit, known=known))
             if answer.caption is None:
                 raise NotFound("There is no such caption, or it is still being said.", code="unknown-caption")
+            if by is not None and known is not None:
+                before, after = known_caption(known), known_caption(answer.caption)
+                await self._store.caption_edits.keep(stream_id, CaptionVersion.LIVE, before, after, *by)
             return answer.caption
         version = await self.version(stream_id, version)
         await self._journal.settle()
         names = SpeakerNames(await self._store.captions.speakers(stream_id, version))
-        wanted = None if labels is None else tuple(names.resolve(label).label for label in labels)
-        before = await self._store.captions.get(stream_id, version, number)
+        wanted = None if edit.speakers is None else tuple(names.resolve(label).label for label in edit.speakers)
+        before = await self._store.captions.get(stream_id, version, edit.number)
         changed = await self._store.captions.edit(
-            stream_id, version, number, lambda caption: caption.edited(text, wanted, hidden)
+            stream_id,
+            version,
+            edit.number,
+            lambda caption: caption.edited(edit.text, wanted, edit.hidden, edit.fixed),
+            by=by,
         )
         caption = caption_info(changed)
         if caption.rev != before.rev:
@@ -252,6 +313,11 @@ class CaptionDesk:
     def _is_live(self, stream_id: str, version: CaptionVersion | None) -> bool:
         """Whether the media host still holds what is to be read or changed."""
         return version is not CaptionVersion.FINAL and self._media.stream(stream_id) is not None
+
+
+def _shown(change: Mapping[str, Any], heard: str) -> dict[str, Any]:
+    """With the words as they were heard where no person had written any."""
+    return {name: heard if name == "text" and value is None else value for name, value in change.items()}
 
 
 def _named(labels: Sequence[str], names: Mapping[str, str]) -> list[str]:

@@ -127,6 +127,8 @@ class CaptionEdit:
     speakers: list[str] | None = None
     hidden: bool | None = None
     known: CaptionInfo | None = None
+    fixed: bool | None = None
+    """Whether no machine changes the speakers any more; None: once a person has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -347,7 +347,9 @@ class StreamCaptions:
         self._speakers.check(speakers or ())
         text = clean_text(edit.text) if edit.text is not None else None
         known = known_caption(edit.known) if edit.known is not None else None
-        events = self._captions.edit(edit.number, text=text, speakers=speakers, hidden=edit.hidden, known=known)
+        events = self._captions.edit(
+            edit.number, text=text, speakers=speakers, hidden=edit.hidden, fixed=edit.fixed, known=known
+        )
         self._teller.captions(events)
         if events:
             self._keep()

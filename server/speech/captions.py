@@ -57,14 +57,21 @@ class Caption:
         return "".join(word.text for word in self.words).strip()
 
     def edited(
-        self, text: str | None = None, speakers: tuple[str, ...] | None = None, hidden: bool | None = None
+        self,
+        text: str | None = None,
+        speakers: tuple[str, ...] | None = None,
+        hidden: bool | None = None,
+        fixed: bool | None = None,
     ) -> Caption:
-        """What a person makes of it; None leaves a thing as it is, and the text as heard takes an edit back."""
+        """What a person makes of it; None leaves a thing as it is, and the text as heard takes an edit back.
+
+        `fixed`: whether no machine changes the speakers any more; without it, once a person has.
+        """
         return replace(
             self,
             text=self.text if text is None else None if text == self.heard else text,
             speakers=self.speakers if speakers is None else speakers,
-            speakers_fixed=self.speakers_fixed or speakers is not None,
+            speakers_fixed=self.speakers_fixed or speakers is not None if fixed is None else fixed,
             hidden=self.hidden if hidden is None else hidden,
         )
 
@@ -185,6 +192,7 @@ class Captions:
         text: str | None = None,
         speakers: tuple[str, ...] | None = None,
         hidden: bool | None = None,
+        fixed: bool | None = None,
         known: Caption | None = None,
     ) -> list[CaptionEvent]:
         """A person changes a final caption; None leaves a thing as it is. Raises `NotFound`.
@@ -194,7 +202,7 @@ class Captions:
         caption = self._finals.get(caption_id) or known
         if caption is None:
             raise NotFound("There is no such caption, or it is still being said.")
-        changed = caption.edited(text, speakers, hidden)
+        changed = caption.edited(text, speakers, hidden, fixed)
         return [self._revised(changed)] if changed != caption else []
 
     def snapshot(self) -> CaptionSnapshot:

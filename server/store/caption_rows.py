@@ -15,6 +15,7 @@ from server.speech.captions import Caption
 from server.speech.processor import Word
 from server.speech.speakers import SpeakerName
 from server.store import search_index
+from server.store.caption_edits import forget_edits
 from server.store.records import CaptionVersion, VoicePrint
 from server.store.schema import CaptionRow, SpeakerRow, VoiceRow
 
@@ -29,6 +30,7 @@ async def forget_captions(session: AsyncSession, stream_id: str, version: Captio
         await session.execute(query if version is None else query.where(table.c.version == version))
     if version is None:
         await search_index.forget_entry(session, stream_id)
+        await forget_edits(session, stream_id)
 
 
 async def save_captions(

@@ -13,6 +13,7 @@ from server.errors import Conflict
 from server.speech.captions import Caption
 from server.speech.speakers import SpeakerName, SpeakerNames
 from server.store import search_index
+from server.store.caption_edits import carry_over, keep_edit
 from server.store.caption_rows import (
     SPEAKERS,
     caption_of,
@@ -216,9 +217,18 @@ class CaptionTable:
     # After a stream
 
     async def edit(
-        self, stream_id: str, version: CaptionVersion, number: int, change: Callable[[Caption], Caption]
+        self,
+        stream_id: str,
+        version: CaptionVersion,
+        number: int,
+        change: Callable[[Caption], Caption],
+        *,
+        by: tuple[str, datetime] | None = None,
     ) -> Caption:
-        """Write down what `change` makes of one caption, as a revision if it changes anything. Raises NotFound."""
+        """Write down what `change` makes of one caption, as a revision if it changes anything. Raises NotFound.
+
+        `by`: who corrects it and when, where that is to be kept.
+        """
         async with self._database.write() as session:
             caption = caption_of(there(await session.get(CaptionRow, (stream_id, version, number))))
             changed = change(caption)
@@ -226,6 +236,8 @@ class CaptionTable:
                 changed = replace(changed, rev=caption.rev + 1)
                 await save_captions(session, stream_id, version, [changed])
                 await search_index.captions_changed(session, version, {stream_id: {number}})
+                if by is not None:
+                    await keep_edit(session, stream_id, version, caption, changed, *by)
         return changed
 
     async def change_speakers(
@@ -259,6 +271,8 @@ class CaptionTable:
             for source, stamp in (based_on or {}).items():
                 if await stamp_of(session, stream_id, source) != stamp:
                     raise Conflict("Somebody has just changed these captions.", code="captions-changed")
+            if version is CaptionVersion.FINAL:
+                await carry_over(session, stream_id, captions)
             await forget_captions(session, stream_id, version)
             for start in range(0, len(captions), CHUNK):
                 await save_captions(session, stream_id, version, captions[start : start + CHUNK])

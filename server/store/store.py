@@ -14,6 +14,7 @@ from server.store import search_index
 from server.store.access import AccessTable, forget_rules, sighted
 from server.store.audit import AuditTable
 from server.store.belongings import BelongingTable
+from server.store.caption_edits import CaptionEditTable
 from server.store.caption_rows import forget_captions
 from server.store.captions import CaptionTable
 from server.store.chat import ChatTable
@@ -48,6 +49,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self._database = Database(url)
         self.captions = CaptionTable(self._database)
+        self.caption_edits = CaptionEditTable(self._database)
         self.talk = TalkTable(self._database)
         self.library = LibraryTable(self._database)
         self.collections = CollectionTable(self._database)

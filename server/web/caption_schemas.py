@@ -109,6 +109,33 @@ class CaptionPatch(Request):
         return self
 
 
+class CorrectedOut(BaseModel):
+    """What a correction is about; what it did not change is left out."""
+
+    text: str | None = Field(None, exclude_if=lambda value: value is None)
+    speakers: list[str] | None = Field(None, exclude_if=lambda value: value is None, description="Labels.")
+    hidden: bool | None = Field(None, exclude_if=lambda value: value is None)
+
+
+class CorrectionOut(BaseModel):
+    """What somebody has changed in a caption."""
+
+    id: int
+    at: Moment
+    actor: str = Field(description="Whose doing it was, by id.")
+    before: CorrectedOut
+    after: CorrectedOut
+    undone: bool = Field(description="Whether it was taken back.")
+
+
+class CorrectionList(BaseModel):
+    """All corrections of a caption that are kept, the last first."""
+
+    items: list[CorrectionOut]
+    total: int
+    next: str | None
+
+
 class SpeakerPatch(Request):
     name: str = Field(description=f"1 to {LONGEST_NAME} characters.")
 

@@ -114,6 +114,13 @@ async def is_read_and_corrected(http: aiohttp.ClientSession, path: str, page: Pa
         assert (await problem(response, 409))["label"] == "S1"
     corrected = await ask(http, "PATCH", f"{path}/captions/2", {"text": "And I"})
     assert (await page.until(is_caption("revision", "And I")))["data"]["caption"] == corrected
+    undone = await ask(http, "POST", f"{path}/captions/undo")
+    assert (undone["rev"], undone["edited"]) == (corrected["rev"] + 1, False)
+    assert (await page.until(is_caption("revision", undone["text"])))["data"]["caption"] == undone
+    (kept,) = (await ask(http, "GET", f"{path}/captions/2/edits"))["items"]
+    assert (kept["before"], kept["after"], kept["undone"]) == ({"text": undone["text"]}, {"text": "And I"}, True)
+    corrected = await ask(http, "PATCH", f"{path}/captions/2", {"text": "And I"})
+    assert (await page.until(is_caption("revision", "And I")))["data"]["caption"] == corrected
     for number, status in (("9", 404), ("x", 404)):
         async with http.patch(f"{path}/captions/{number}", json={"text": "x"}) as response:
             await problem(response, status)

@@ -103,8 +103,49 @@ async def change_caption(call: Call) -> schemas.CaptionOut:
         speakers=wanted.speakers,
         hidden=wanted.hidden,
         version=wanted_version(call),
+        by=(call.actor.id, call.services.clock.wall()),
     )
     return views.caption(changed, owned=True)
+
+
+@table.route(
+    "GET",
+    f"{BASE}/captions/{{number}}/edits",
+    Action.CHANGE_CAPTIONS,
+    "What people have made of a caption, the last first",
+    resource=load_stream,
+    query=schemas.VersionQuery,
+    answer=schemas.CorrectionList,
+)
+async def read_corrections(call: Call) -> schemas.CorrectionList:
+    number = int(call.path("number"))
+    found = await call.services.caption_desk.history(call.subject.id, number, wanted_version(call))
+    items = [
+        schemas.CorrectionOut(
+            id=item.id,
+            at=item.at,
+            actor=item.actor,
+            before=schemas.CorrectedOut(**item.before),
+            after=schemas.CorrectedOut(**item.after),
+            undone=item.undone,
+        )
+        for item in found
+    ]
+    return schemas.CorrectionList(items=items, total=len(items), next=None)
+
+
+@table.route(
+    "POST",
+    f"{BASE}/captions/undo",
+    Action.CHANGE_CAPTIONS,
+    "Take back the last correction of an account; once more for the one before",
+    resource=load_stream,
+    query=schemas.VersionQuery,
+    answer=schemas.CaptionOut,
+    errors=(409,),
+)
+async def undo_correction(call: Call) -> schemas.CaptionOut:
+    return views.caption(await call.services.caption_desk.undo(call.subject.id, wanted_version(call)), owned=True)
 
 
 @table.route(
