@@ -155,7 +155,7 @@ def test_several_jobs_are_done_at_once_where_the_setting_says_so(tmp_path: Path)
         "queue.put('a'); queue.put('b')\n"
         "meet = threading.Barrier(2, timeout=30)\n"
         "def work(name):\n"
-        "    meet.wait(); print(name, flush=True); meet.wait(); os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    meet.wait(); os.write(1, name.encode() + b'\\n'); meet.wait(); os.kill(os.getpid(), signal.SIGTERM)\n"
         "queue.consume(work, 2)\n"
     )
     result = subprocess.run(

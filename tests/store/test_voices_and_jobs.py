@@ -42,16 +42,16 @@ async def test_voices_belong_to_somebody(store: Store, monkeypatch: pytest.Monke
     assert {voice.id for voice in [*page.items, *rest.items]} == {voice.id for voice in mine}
     assert (page.total, rest.next) == (3, None)
     with pytest.raises(Conflict) as taken:
-        await store.voices.rename(mine[0].id, "émile")
+        await store.voices.change(mine[0].id, name="émile")
     assert taken.value.code == "voice-name-taken"
-    assert (await store.voices.rename(mine[2].id, "ÉMILE")).name == "ÉMILE"
+    assert (await store.voices.change(mine[2].id, name="ÉMILE")).name == "ÉMILE"
     monkeypatch.setattr(voices, "MAX_VOICES", 3)
     with pytest.raises(Conflict) as full:
         await store.voices.learn("local", "Mary", [heard(1, 0)], NOW)
     assert full.value.code == "too-many-voices"
     await store.voices.forget(theirs.id)
     with pytest.raises(NotFound):
-        await store.voices.rename(theirs.id, "Ben")
+        await store.voices.change(theirs.id, name="Ben")
 
 
 async def test_a_deleted_voice_leaves_names_and_no_link(store: Store) -> None:
