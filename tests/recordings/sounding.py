@@ -24,9 +24,9 @@ def clicks(length: int, places: Sequence[int], level: float = 0.5) -> Samples:
     return sound
 
 
-def heard_clicks(sound: Samples) -> list[int]:
+def heard_clicks(sound: Samples, level: float = 0.2) -> list[int]:
     """Where they begin: the first loud sample after 100 ms without one."""
-    loud = np.flatnonzero(np.abs(sound) > 0.2)
+    loud = np.flatnonzero(np.abs(sound) > level)
     first = np.diff(loud, prepend=-SAMPLE_RATE) > SAMPLE_RATE // 10
     return [int(place) for place in loud[first]]
 
