@@ -57,15 +57,19 @@ class RecordingFolders:
         """What happened in the stream, line by line."""
         return self._folder(recording_id) / "events.jsonl"
 
+    def turns(self, recording_id: str) -> Path:
+        """Who spoke when, once the whole recording was heard."""
+        return self._folder(recording_id) / TURNS
+
     def write_turns(self, recording_id: str, turns: Iterable[SpeakerTurn]) -> None:
         """Keep who spoke when, as it was worked out from the whole recording."""
         values = [[turn.start, turn.end, turn.speaker, round(turn.probability, 4)] for turn in turns]
-        write_whole(self._folder(recording_id) / TURNS, json.dumps(values).encode())
+        write_whole(self.turns(recording_id), json.dumps(values).encode())
 
     def read_turns(self, recording_id: str) -> list[SpeakerTurn] | None:
         """The same; None where it was not kept."""
         try:
-            kept = json.loads((self._folder(recording_id) / TURNS).read_text("utf-8"))
+            kept = json.loads(self.turns(recording_id).read_text("utf-8"))
             return [SpeakerTurn(int(start), int(end), str(who), float(sure)) for start, end, who, sure in kept]
         except (OSError, ValueError, TypeError):
             return None

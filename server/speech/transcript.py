@@ -196,6 +196,12 @@ def one_line(text: str) -> str:
     return "".join(letter for letter in " ".join(text.split()) if unicodedata.category(letter) not in ("Cc", "Cs"))
 
 
+def goes_left(text: str) -> bool:
+    """Whether it is read from right to left: by its first letter with a direction (Unicode's bidi rules, P2 and P3)."""
+    directions = (unicodedata.bidirectional(letter) for letter in text)
+    return next((found for found in directions if found in ("L", "R", "AL")), "L") != "L"
+
+
 def caption_end(caption: Caption) -> int:
     """A caption ends after it begins, to the millisecond."""
     return max(caption.end, caption.start + SAMPLE_RATE // 1000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -114,6 +115,17 @@ async def test_the_second_account_has_what_was_missed_and_the_speakers_names(sce
     assert (changes["words_added"], changes["speakers_changed"], changes["captions_added"]) == (5, 6, 1)
     live = (await scene.store.captions.page(scene.stream_id, CaptionVersion.LIVE)).items
     assert len(live) == 2
+
+
+async def test_who_spoke_when_is_kept_with_the_labels_of_the_account(scene: Scene) -> None:
+    await scene.live(live_caption(1, LINES[:7], "S1"), live_caption(2, LINES[7:13], "S1"))
+    assert scene.files.turns(scene.stream_id).exists() is False
+    await scene.run(ScriptedFiles(LINES, TURNS))
+    kept = await asyncio.to_thread(scene.files.read_turns, scene.stream_id)
+    assert kept is not None
+    assert [(turn.start, turn.end, turn.speaker) for turn in kept] == [
+        (turn.start, turn.end, {"a": "S2", "b": "S1"}[turn.speaker]) for turn in TURNS
+    ]
 
 
 async def test_done_twice_is_done_once_and_corrections_stay(scene: Scene) -> None:

@@ -88,6 +88,23 @@ def test_every_script_that_a_font_has_is_in_it_with_speakers_and_times(read: pyp
     assert "□" not in text
 
 
+def test_what_is_read_from_right_to_left_stands_on_the_right(read: pypdf.PdfReader) -> None:
+    places: dict[str, float] = {}
+
+    def visit(text: str, _: object, matrix: list[float], *__: object) -> None:
+        if text.strip():
+            places.setdefault(text.strip()[:4], matrix[4])
+
+    for page in read.pages[1:]:
+        page.extract_text(visitor_text=visit)
+    middle = float(read.pages[0].mediabox.width) / 2
+    left = [x for text, x in places.items() if text.startswith(("Grü", "Каль", "Добр", "Latin"))]
+    right = [x for text, x in places.items() if set(text) & set(SAID["Hebrew"] + SAID["Arabic"]) - {" "}]
+    assert left
+    assert right
+    assert max(left) < middle < min(right)
+
+
 def test_arabic_letters_are_joined_and_go_from_right_to_left() -> None:
     """What is shaped takes the forms that letters have within words: another set of glyphs than each alone."""
     pytest.importorskip("uharfbuzz")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import io
-import unicodedata
 from typing import Any
 
-from server.speech.transcript import Paragraph, Transcript, clock, one_line, paragraphs
+from server.speech.transcript import Paragraph, Transcript, clock, goes_left, one_line, paragraphs
 from server.speech.transcript_forms import described, sureness, told
 
 TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-_RIGHT_TO_LEFT = {"R", "AL"}
 _ROWS = 255
 """Characters of a document property, at most."""
 
@@ -57,18 +55,9 @@ def _put(paragraph: Any, bold: str, text: str) -> None:
     if bold:
         paragraph.add_run(bold).bold = True
     run = paragraph.add_run(text)
-    if _goes_left(text):
+    if goes_left(text):
         paragraph._p.get_or_add_pPr().append(OxmlElement("w:bidi"))  # noqa: SLF001 - python-docx has no word for it
         run._r.get_or_add_rPr().append(OxmlElement("w:rtl"))  # noqa: SLF001
-
-
-def _goes_left(text: str) -> bool:
-    """By the first letter that has a direction (Unicode Bidirectional Algorithm, rule P2)."""
-    for letter in text:
-        direction = unicodedata.bidirectional(letter)
-        if direction in _RIGHT_TO_LEFT or direction == "L":
-            return direction != "L"
-    return False
 
 
 def _page_numbers(document: Any) -> None:

@@ -6,7 +6,7 @@ import importlib.util
 from typing import Any
 
 from server.recordings.exports.fonts import PACKAGE, Choice, choose
-from server.speech.transcript import Paragraph, Transcript, clock, one_line, paragraphs
+from server.speech.transcript import Paragraph, Transcript, clock, goes_left, one_line, paragraphs
 from server.speech.transcript_forms import described, sureness, told
 
 TYPE = "application/pdf"
@@ -140,4 +140,6 @@ class _Writer:
 
     def _block(self, text: str, height: float = 6.0) -> None:
         """Lines across the page; what has no glyph is marked."""
-        self._pdf.multi_cell(0, height, one_line(text).translate(self._gone), align="L", new_x="LMARGIN", new_y="NEXT")
+        shown = one_line(text).translate(self._gone)
+        side = "R" if goes_left(shown) else "L"
+        self._pdf.multi_cell(0, height, shown, align=side, new_x="LMARGIN", new_y="NEXT")
