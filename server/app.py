@@ -174,6 +174,8 @@ class Server:
         self._stack.callback(parts.media.drain)
         await parts.media.start()
         await parts.media.restore(left)
+        self._stack.push_async_callback(services.quotas.close)
+        services.quotas.start()
         await services.jobs.start()
         parts.webhooks.start()
         self._stack.push_async_callback(services.upload_progress.close)

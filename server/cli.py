@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--snr", type=float, default=5.0, metavar="DB", help="speech over noise, dB (default: 5)")
     demo.set_defaults(run=_demo)
 
-    _add_user_arguments(commands.add_parser("user", help="accounts: add, list, promote, reset-password, disable"))
+    _add_user_arguments(commands.add_parser("user", help="accounts: add, list, promote, disable, quota …"))
 
     models = commands.add_parser("models", help="list or fetch models").add_subparsers(metavar="ACTION", required=True)
     models.add_parser("list", help="which models there are and where they lie").set_defaults(run=_list_models)
@@ -205,9 +205,12 @@ def _add_user_arguments(parser: argparse.ArgumentParser) -> None:
         ("reset-password", "give somebody a new password, and sign them out everywhere"),
         ("disable", "let somebody in no more; what is theirs stays"),
         ("enable", "let somebody in again"),
+        ("quota", "how much room somebody has for recordings and uploads"),
     ):
         action = actions.add_parser(name, help=text)
         action.add_argument("name", metavar="NAME")
+        if name == "quota":
+            action.add_argument("gigabytes", metavar="GB", help="0 for no limit, `default` for what the settings say")
         if name == "reset-password":
             passwords.append(action)
     for action in passwords:

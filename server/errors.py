@@ -114,6 +114,12 @@ class DiskFull(Unavailable):
     code = "disk-full"
 
 
+class QuotaReached(ClearcastError):
+    """The room that somebody has for recordings and uploads is used up."""
+
+    code = "quota"
+
+
 class ModelMissing(Unavailable):
     """A model is not installed and could not be fetched."""
 

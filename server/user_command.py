@@ -19,11 +19,13 @@ from server.clock import SystemClock
 from server.config import Settings
 from server.errors import InvalidRequest, NotFound
 from server.process import keep_files_private
+from server.recordings.quota import GB
 from server.store.database import database_url
 from server.store.folder import prepare_folders
 from server.store.people_records import User
 from server.store.store import Store
 
+MOST_GB = 1e6
 ADDRESS = "terminal"
 """Where the audit log says that it came from."""
 
@@ -92,6 +94,25 @@ async def _disable(accounts: Accounts, store: Store, options: argparse.Namespace
     print(f"{user.name} {'can sign in no more' if disabled else 'can sign in again'}.")
 
 
+async def _quota(accounts: Accounts, store: Store, options: argparse.Namespace) -> None:
+    user = await _named(store, options.name)
+    quota = None if options.gigabytes == "default" else round(_gigabytes(options.gigabytes) * GB)
+    await accounts.administration.set_quota(local_actor(), user.id, quota, ADDRESS)
+    room = "as the settings say" if quota is None else f"{quota / GB:g} GB" if quota else "no limit"
+    print(f"{user.name}: {room}.")
+
+
+def _gigabytes(text: str) -> float:
+    """Raises InvalidRequest."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= MOST_GB:
+        raise InvalidRequest("GB must be a number, 0 for no limit, or `default`.")
+    return number
+
+
 COMMANDS: dict[str, Command] = {
     "add": _add,
     "list": _list,
@@ -100,6 +121,7 @@ COMMANDS: dict[str, Command] = {
     "reset-password": _reset,
     "disable": _disable,
     "enable": _disable,
+    "quota": _quota,
 }
 
 

@@ -99,15 +99,12 @@ class Parts:
         becoming = Becoming(store, services.access.begin, services.access.forget)
         folders = UploadFolders(self.settings.uploads_dir)
         services.uploads = UploadDesk(
-            self.settings, store, folders, self.jobs, becoming, announce, self._check_quota, now
+            self.settings, store, folders, self.jobs, becoming, announce, services.quotas.check_upload, now
         )
         services.upload_progress = UploadProgress(
             store, services.uploads, becoming, announce, self.announcer.recording, self.finishing.uploaded, now
         )
         self.job_followers.append(services.upload_progress.job_told)
-
-    async def _check_quota(self, owner: str, more: int) -> None:
-        """Whether an owner may bring so many bytes."""
 
     def closing(self) -> list[Callable[[], Awaitable[None]]]:
         """What ends the parts; the last is to be called first."""

@@ -46,6 +46,15 @@ def test_accounts_are_made_listed_promoted_and_disabled(folder: Path, capsys: py
     assert not said(capsys, "list").splitlines()[0].endswith("disabled")
 
 
+def test_somebody_is_given_room(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "add", "anna")
+    assert said(capsys, "quota", "anna", "2.5") == "anna: 2.5 GB.\n"
+    assert said(capsys, "quota", "anna", "0") == "anna: no limit.\n"
+    assert said(capsys, "quota", "anna", "default") == "anna: as the settings say.\n"
+    for wrong in ("much", "-1", "nan", "1e9"):
+        assert "GB must be a number" in said(capsys, "quota", "--", "anna", wrong, status=1)
+
+
 def test_mistakes_are_one_line(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,12 @@ class Administration:
         self._audit.put(actor, "promote-user" if administrator else "demote-user", "user", user.id, address)
         return user
 
+    async def set_quota(self, actor: Actor, user_id: str, quota_bytes: int | None, address: str) -> User:
+        """Room for somebody's recordings and uploads, 0 for no limit; None: as the settings say. Raises NotFound."""
+        user = await self._store.users.change(user_id, quota_bytes=quota_bytes)
+        self._audit.put(actor, "set-quota", "user", user.id, address)
+        return user
+
     async def reset_password(self, actor: Actor, user_id: str, address: str) -> str:
         """Give an account a new random password, which is returned, and end all that was signed in. Raises NotFound."""
         user = await self._store.users.get(user_id)

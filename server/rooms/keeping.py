@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.rooms.caption_told import CaptionTeller
-from server.rooms.messages import RecordingInfo, StreamChange
+from server.rooms.messages import PublishGrant, RecordingInfo, StreamChange
 from server.rooms.off_record import OffRecord
 from server.rooms.saved import Past, SavedStream
 from server.rooms.stream_audio import StreamAudio
@@ -12,27 +12,35 @@ from server.rooms.stream_audio import StreamAudio
 class Keeping:
     """What a person wishes, done to the stream's audio once there is any."""
 
-    def __init__(self, stream_id: str, record: bool, teller: CaptionTeller) -> None:
-        self._stream_id = stream_id
+    def __init__(self, grant: PublishGrant, teller: CaptionTeller) -> None:
+        self._stream_id = grant.stream_id
         self._teller = teller
-        self.record = record
+        self.record = grant.record
         """Whether it is wanted; a disk may not allow it."""
+        self._refused = grant.recording_detail
         self.off = OffRecord()
 
     def info(self, audio: StreamAudio | None, past: Past | None, *, over: bool) -> RecordingInfo:
         if audio is None:
             recorded = past is not None and past.left.recorded
-            return RecordingInfo(on=self.record, id=self._stream_id if recorded else None)
+            return RecordingInfo(self.record, self._stream_id if recorded else None, self._refused)
         recorder = audio.recorder
         on = recorder.on and not over  # the last of it may still be on its way to the disk
-        return RecordingInfo(on, self._stream_id if recorder.exists else None, recorder.detail, recorder.held)
+        detail = recorder.detail or self._refused
+        return RecordingInfo(on, self._stream_id if recorder.exists else None, detail, recorder.held)
 
     def change(self, change: StreamChange, audio: StreamAudio | None, position: int) -> bool:
         """Apply what is not None; the stream stands at `position`. Whether it went off or on the record by that."""
         if change.record is not None:
-            self.record = change.record
-            if audio is not None:
-                (audio.recorder.start if change.record else audio.recorder.stop)(position)
+            self.record, self._refused = change.record, ""
+        if audio is None:
+            self._refused = change.recording_detail or self._refused
+        elif change.record:
+            audio.recorder.start(position)
+        elif change.record is False:
+            audio.recorder.stop(position, change.recording_detail)
+        elif change.recording_detail:
+            audio.recorder.warn(change.recording_detail)
         if change.off_record is None or change.off_record is self.off.on:
             return False
         if change.off_record:

@@ -141,6 +141,8 @@ class PublishGrant:
     max_speakers: int | None = None
     voices: list[KnownVoice] = field(default_factory=list)
     """Those that the stream's owner has saved."""
+    recording_detail: str = ""
+    """Why it is not recorded although that was wished for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,8 @@ class StreamChange:
     """Whether what is left of the noise is attenuated a little more."""
     off_record: bool | None = None
     """Whether audio goes out and nothing is written or kept."""
+    recording_detail: str = ""
+    """Why it is not recorded any more, where that is not what a person wishes; or why it soon will not be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,12 +99,20 @@ class Recorder:
         self._queue.meta = self._meta()
         self._visit(position)
 
-    def stop(self, position: int) -> None:
-        """Record no further; the file stays open for a later `start`."""
+    def stop(self, position: int, why: str = "") -> None:
+        """Record no further; the file stays open for a later `start`. `why` is said where no person wished it."""
+        if not self.on:
+            return
+        self.on = False
+        self._events.add("recording_off", position)
+        self._visit(position)
+        if why:
+            self._report(why)
+
+    def warn(self, why: str) -> None:
+        """Say why it soon will not go on."""
         if self.on:
-            self.on = False
-            self._events.add("recording_off", position)
-            self._visit(position)
+            self.detail = why
 
     def room_changed(self, position: int) -> str:
         """The disk has more or less room: "degraded" where it becomes short, "recovered" where it no longer is."""

@@ -64,7 +64,7 @@ class Stream:
         self._events = EventLog(around.clock.wall)
         self._witness = Witness(self._events)
         teller = CaptionTeller(self.id, self._events, around.told)
-        self._keeping = Keeping(self.id, grant.record, teller)
+        self._keeping = Keeping(grant, teller)
         self.captions = StreamCaptions(grant, around, teller, self._keeping.off, self._tell_changed, self._save_now)
         self._audio: StreamAudio | None = None
         self._patience = Patience(around.clock)

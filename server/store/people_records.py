@@ -25,6 +25,8 @@ class User:
     avatar_at: datetime | None = None
     """When the picture was last changed; None where there is none."""
     preferences: Mapping[str, Any] = field(default_factory=dict)
+    quota_bytes: int | None = None
+    """Room for recordings and uploads, 0 for no limit; None: as the settings say."""
 
 
 class Access(StrEnum):

@@ -51,6 +51,15 @@ class ProfilePatch(Request):
     preferences: Preferences | None = Field(None, description="Those that are left out stay as they are.")
 
 
+class StorageOut(BaseModel):
+    """What one takes of the room that one has."""
+
+    used_bytes: int = Field(description="Recordings, those in the bin and those that are going on too, and uploads.")
+    quota_bytes: int | None = Field(description="Null where there is no limit.")
+    bin_bytes: int = Field(description="Of the used ones: what comes back when the bin is emptied.")
+    uploads_bytes: int = Field(description="Of the used ones: files that are not recordings yet.")
+
+
 class NewPassword(Request):
     current: Secret
     new: Secret = Field(description="8 to 256 characters.")

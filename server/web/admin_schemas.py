@@ -22,6 +22,7 @@ class UserOut(BaseModel):
     administrator: bool
     disabled_at: Moment | None
     created_at: Moment
+    quota_bytes: int | None = Field(description="Room for recordings; 0 for no limit, null as the settings say.")
 
 
 class UserList(BaseModel):
@@ -35,13 +36,19 @@ class UserQuery(PageQuery):
 
 
 class UserPatch(Request):
+    """One of them at a time."""
+
     administrator: bool | None = None
     disabled: bool | None = None
+    quota_gb: float | None = Field(
+        None, ge=0, le=1e6, description="Room for recordings and uploads; 0 for no limit, null as the settings say."
+    )
 
     @model_validator(mode="after")
     def _something(self) -> UserPatch:
-        if (self.administrator is None) == (self.disabled is None):
-            raise ValueError("administrator or disabled must be there, and not both")
+        given = (self.administrator is not None, self.disabled is not None, "quota_gb" in self.model_fields_set)
+        if sum(given) != 1:
+            raise ValueError("one of administrator, disabled and quota_gb must be there, and no more")
         return self
 
 

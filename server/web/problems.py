@@ -15,6 +15,7 @@ from server.errors import (
     NotAllowed,
     NotAuthenticated,
     NotFound,
+    QuotaReached,
     SpeakerNameTaken,
     TooLarge,
     TooManyRequests,
@@ -33,6 +34,7 @@ STATUSES: dict[type[ClearcastError], int] = {
     TooLarge: 413,
     UnsupportedType: 415,
     DiskFull: 507,
+    QuotaReached: 507,
     TooManyRequests: 429,
     Unavailable: 503,
 }

@@ -44,6 +44,7 @@ from server.recordings.exports.desk import ExportDesk
 from server.recordings.journal import Journal
 from server.recordings.leaving import Leaving
 from server.recordings.library import Library
+from server.recordings.quota import Quotas
 from server.recordings.voices import VoiceBook
 from server.rooms.messages import ListenGrant, PeerAnswer, PublishGrant, StreamChange, StreamInfo
 from server.store.records import Channel
@@ -177,6 +178,7 @@ class Services:
     circles: Circles = field(init=False)
     leaving: Leaving = field(init=False)
     exports: Exports = field(init=False)
+    quotas: Quotas = field(init=False)
     export_desk: ExportDesk = field(init=False)
     transcripts: TranscriptDesk = field(init=False)
     community: Community = field(init=False)
@@ -216,6 +218,7 @@ class Services:
         self.export_desk = ExportDesk(self.library.files, self.caption_desk, conversions)
         self.transcripts = TranscriptDesk(self.store, self.caption_desk, conversions)
         self.circles = Circles(self.store.friends.circle)
+        self.quotas = Quotas(self.store, self.library.files, self.media, self.settings.quota_gb)
         announcer = PeopleAnnouncer(self.hub)
         self.access = AccessBook(self.store.access, self.circles, self.accounts.links, accounts=self.settings.accounts)
         self.community = Community(self.settings, self.store, self.clock, self.circles, self.access, announcer)

@@ -152,7 +152,7 @@ async def test_a_disk_that_gets_full_is_told_while_the_stream_goes_on(house: Hou
         while not any(file.stat().st_size for file in small_disk.glob("*/clean.opus")):
             await asyncio.sleep(0.1)  # until it is being written, a full disk is a reason not to begin
     change(small_disk, "size=400m")
-    await says(notice, "The disk is nearly full.*Only 4[0-9]+ MB are left.*goes on until 250 MB")
+    await says(notice, "There is little room left for the recording.*Only 4[0-9]+ MB are left.*goes on until 250 MB")
     change(small_disk, "size=200m")
     await says(notice, "The recording has stopped; the stream goes on.*What was recorded so far is kept")
     change(small_disk, "size=2g")

@@ -68,6 +68,17 @@ async def test_accounts_are_found_disabled_and_let_in_again(place: Place) -> Non
         await problem(response, 404)
 
 
+async def test_somebody_gets_more_room_less_or_no_limit(place: Place) -> None:
+    _, ruth, ben = place
+    path = f"/api/v1/admin/users/{ben.id}"
+    for wanted, kept, limit in ((2.5, 2_500_000_000, 2_500_000_000), (0, 0, None), (None, None, None)):
+        assert (await ask(ruth.http, "PATCH", path, {"quota_gb": wanted}))["quota_bytes"] == kept
+        storage = await ask(ben.http, "GET", "/api/v1/account/storage")
+        assert storage == {"used_bytes": 0, "quota_bytes": limit, "bin_bytes": 0, "uploads_bytes": 0}
+    async with ruth.http.patch(path, json={"quota_gb": -1}) as response:
+        await problem(response, 400)
+
+
 async def test_somebody_always_administers(place: Place) -> None:
     _, ruth, ben = place
     for body in ({"administrator": False}, {"disabled": True}):

@@ -10,7 +10,9 @@ import aiohttp
 import pytest
 
 from server.app import Server
+from server.errors import QuotaReached
 from server.recordings.facts import DenoiseSpan, Facts, Gap, Loudness, ModelUsed
+from server.recordings.quota import Quotas
 from server.recordings.tidy import tidy
 from tests.web.test_recordings import keep
 from tests.web.test_routes import problem
@@ -121,6 +123,25 @@ async def test_recordings_go_to_the_bin_by_their_age_where_a_setting_says_so(ser
     assert (await store.recordings(binned=True)).total == 1
     await tidy(library, store, datetime.now(UTC) + timedelta(days=31), retention_days=90)
     assert (await store.recordings(binned=True)).total == 0
+
+
+async def test_ones_room_is_told_and_what_is_full_says_so(
+    http: aiohttp.ClientSession, server: Server, kept: Path
+) -> None:
+    quotas, size = server.services.quotas, (kept / "clean.opus").stat().st_size
+    async with http.get("/api/v1/account/storage") as response:
+        assert await response.json() == {
+            "used_bytes": size,
+            "quota_bytes": None,
+            "bin_bytes": 0,
+            "uploads_bytes": 0,
+        }
+    await server.services.library.delete(await server.services.store.recording("abc"))
+    assert (await quotas.storage("local")).bin == size
+    server.services.quotas = Quotas(server.services.store, server.services.library.files, server.services.media, 1e-9)
+    await server.services.store.change_recording("abc", size_bytes=10**9)
+    with pytest.raises(QuotaReached):
+        await server.services.quotas.check_recording("local")
 
 
 async def test_facts_are_told_in_seconds(http: aiohttp.ClientSession, server: Server, kept: Path) -> None:

@@ -250,3 +250,20 @@ def _invitation(call: Call, item: Invitation) -> schemas.InvitationOut:
         used_by=item.used_by,
         state="used" if item.used_at is not None else "expired" if expired else "open",
     )
+
+
+@table.route(
+    "GET",
+    "/api/v1/account/storage",
+    Action.READ_SELF,
+    "How much room one's recordings and uploads take, and how much there is",
+    answer=schemas.StorageOut,
+)
+async def read_storage(call: Call) -> schemas.StorageOut:
+    storage = await call.services.quotas.storage(call.actor.id)
+    return schemas.StorageOut(
+        used_bytes=storage.used,
+        quota_bytes=storage.quota,
+        bin_bytes=storage.bin,
+        uploads_bytes=storage.uploads,
+    )

@@ -13,6 +13,7 @@ from server import __version__
 from server.accounts import Action, Resource
 from server.config import PREFIX, Settings
 from server.masking import settings_shown
+from server.recordings.quota import GB
 from server.store.audit import AuditEntry
 from server.store.deliveries import Delivery
 from server.store.people_records import User
@@ -45,6 +46,7 @@ def _user(user: User) -> schemas.UserOut:
         administrator=user.administrator,
         disabled_at=user.disabled_at,
         created_at=user.created_at,
+        quota_bytes=user.quota_bytes,
     )
 
 
@@ -66,7 +68,7 @@ async def list_users(call: Call) -> schemas.UserList:
     "PATCH",
     f"{BASE}/users/{{id}}",
     Action.ADMINISTER,
-    "Disable an account or let it in again; make an administrator of somebody, or not any more",
+    "Disable an account or let it in again; make an administrator of somebody, or not any more; set a quota",
     resource=load_user,
     body=schemas.UserPatch,
     answer=schemas.UserOut,
@@ -80,6 +82,9 @@ async def change_user(call: Call) -> schemas.UserOut:
     )
     if wanted.disabled is not None:
         return _user(await people.disable(call.actor, call.subject.id, wanted.disabled, address))
+    if wanted.administrator is None:
+        quota = round(wanted.quota_gb * GB) if wanted.quota_gb is not None else None
+        return _user(await people.set_quota(call.actor, call.subject.id, quota, address))
     return _user(await people.promote(call.actor, call.subject.id, bool(wanted.administrator), address))
 
 

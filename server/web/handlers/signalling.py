@@ -110,6 +110,8 @@ async def publish(call: Call) -> web.Response:
     query = await with_preferences(call, call.query(schemas.PublishQuery))
     settings = call.services.settings
     mode = DenoiseMode(query.denoise) if query.denoise is not None else DenoiseMode.ACTIVE
+    record = settings.record if query.record is None else query.record
+    refused = await call.services.quotas.refusal(call.actor.id) if record else ""
     grant = PublishGrant(
         channel_id=channel.id,
         principal=call.actor.id,
@@ -117,7 +119,8 @@ async def publish(call: Call) -> web.Response:
         stream_id=new_id(),
         title=query.title or "",
         denoise=DenoiseMode.ABSENT if settings.denoise == "off" and mode.denoises else mode,
-        record=settings.record if query.record is None else query.record,
+        record=record and not refused,
+        recording_detail=refused,
         denoise_strength=query.denoise_strength,
         resume_token=call.request.headers.get(RESUME_TOKEN, "").strip() or None,
         post_filter=query.post_filter,

@@ -105,13 +105,15 @@ async def read_stream(call: Call) -> schemas.StreamOut:
     resource=load,
     body=schemas.StreamPatch,
     answer=schemas.StreamOut,
-    errors=(409,),
+    errors=(409, 507),
 )
 async def change_stream(call: Call) -> schemas.StreamOut:
     stream = _must_be_live(call.subject)
     wanted = call.body(schemas.StreamPatch)
     if wanted.denoise is not None and not stream.denoise.mode.denoises:
         raise Conflict("This stream began without noise removal and cannot switch it on.", code="denoise-absent")
+    if wanted.recording:
+        await call.services.quotas.check_recording(stream.principal)
     change = StreamChange(
         title=wanted.title,
         denoise=DenoiseMode(wanted.denoise) if wanted.denoise is not None else None,

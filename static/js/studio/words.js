@@ -93,7 +93,7 @@ function onAirNotice(stream) {
     const what = denoise.state === "starting" ? "Noise removal is starting; until then listeners hear the original." : "Noise removal is resting; listeners hear the original.";
     return { what, remedy: denoise.detail || "It comes back by itself.", actions: [] };
   }
-  if (recording.detail && recording.on) return { what: "The disk is nearly full.", remedy: recording.detail, actions: [] };
+  if (recording.detail && recording.on) return { what: "There is little room left for the recording.", remedy: recording.detail, actions: [] };
   if (recording.detail) return { what: "The recording has stopped; the stream goes on.", remedy: recording.detail, actions: [] };
   return null;
 }
