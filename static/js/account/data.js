@@ -16,7 +16,7 @@ export function dataSection() {
     submit: "Delete my account for good",
     quiet: true,
     extra: [whose(store.me?.name ?? "")],
-    place: (code) => (code === "wrong-credentials" ? "password" : ""),
+    place: (code) => (code === "wrong-password" ? "password" : ""),
     async send() {
       await deleteAccount(password.value);
       enter("/sign-in");

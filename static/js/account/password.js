@@ -16,7 +16,7 @@ function passwordForm() {
     fields: [current, next],
     submit: "Change the password",
     extra: [whose(store.me?.name ?? "")],
-    place: (code) => (code === "wrong-credentials" ? "current" : code === "weak-password" ? "new" : ""),
+    place: (code) => (code === "wrong-password" ? "current" : code === "weak-password" ? "new" : ""),
     async send() {
       await changePassword(current.value, next.value);
       for (const one of [current, next]) one.input.value = "";
@@ -27,14 +27,14 @@ function passwordForm() {
 }
 
 function emailForm() {
-  const email = field({ name: "email", label: "E-mail", type: "email", inputMode: "email", autocomplete: "email", value: store.me?.email ?? "", hint: "To sign in with. Nobody else sees it. Leave it empty to have none.", most: 254 });
+  const email = field({ name: "email", label: "Address", type: "email", inputMode: "email", autocomplete: "email", value: store.me?.email ?? "", hint: "To sign in with. Nobody else sees it. Leave it empty to have none.", most: 254 });
   const password = field({ name: "password", label: "Password", type: "password", autocomplete: "current-password", missing: "Type your password, to show that it is you." });
   const { element } = form({
     testid: "change-email",
     fields: [email, password],
     submit: "Change the e-mail",
     extra: [whose(store.me?.name ?? "")],
-    place: (code, text) => (code === "wrong-credentials" ? "password" : placeOf(code, text)),
+    place: (code, text) => (code === "wrong-password" ? "password" : placeOf(code, text)),
     async send() {
       await changeEmail(password.value, email.value || null);
       store.become(await getMe());

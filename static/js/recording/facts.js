@@ -62,7 +62,7 @@ function audience(listeners, duration) {
 /** @param {string} id of the recording @param {(seconds: number) => void} seek */
 export function facts(id, seek) {
   const body = h("dl", { class: "facts" });
-  const element = h("details", { class: "more", hidden: true, data: { testid: "facts" } }, h("summary", null, "About this recording"), body);
+  const element = h("details", { class: "more fold", hidden: true, data: { testid: "facts" } }, h("summary", null, "About this recording"), body);
   let stop = () => {};
   return {
     element,

@@ -31,7 +31,7 @@ function draw({ words: said, speakers, terms, questions, actions, text }, seek) 
 export function summary(id, seek) {
   const state = h("p", { class: "sub", role: "status" });
   const body = h("div", { class: "summary-body" });
-  const element = h("details", { class: "more", hidden: true, data: { testid: "summary" } }, h("summary", null, "Summary"), state, body);
+  const element = h("details", { class: "more fold", hidden: true, data: { testid: "summary" } }, h("summary", null, "Summary"), state, body);
   element.addEventListener("toggle", async () => {
     if (!element.open) return;
     if (!body.childElementCount) say(state, "Reading…");
