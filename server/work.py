@@ -10,6 +10,7 @@ from server.inference.caption_lane import Ear
 from server.inference.captioning.file_lane import open_file_lane
 from server.inference.captioning.service import SOCKET
 from server.inference.diarization.thresholds import thresholds_of
+from server.jobs import summary
 from server.jobs.final_pass import FinalPass
 from server.jobs.finish import Finish
 from server.jobs.runner import Kind, Patience
@@ -43,7 +44,9 @@ def _kinds(settings: Settings, store: Store) -> Mapping[str, Kind]:
         ears,
         _voice_limits,
     )
-    return Finish(store, files, hear, Patience(settings.jobs_timeout_s, settings.jobs_timeout_factor)).kinds()
+    finish = Finish(store, files, hear, Patience(settings.jobs_timeout_s, settings.jobs_timeout_factor))
+    model = (settings.summary_url, settings.summary_model, settings.summary_key, settings.summary_characters)
+    return {**finish.kinds(), summary.KIND: summary.SummaryJob(store, *model).kind()}
 
 
 def _voice_limits(model: str) -> VoiceLimits:

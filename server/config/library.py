@@ -65,6 +65,18 @@ class LibrarySettings(ModelSettings):
         ge=0,
         description="Room for what was made of recordings in other formats, MB; what was not asked for longest goes.",
     )
+    summary_url: str | None = Field(
+        None,
+        pattern=r"^https?://\S+$",
+        max_length=500,
+        description="A language model that may be sent what was said, to summarise it when somebody asks for that: the "
+        "base address of an OpenAI-compatible server, like `http://localhost:11434/v1`. Nobody is asked when unset.",
+    )
+    summary_model: str = Field("", max_length=200, description="The name of the model there.")
+    summary_key: str = Field("", max_length=500, description="The key that it wants, if any.")
+    summary_characters: int = Field(
+        60_000, ge=1_000, le=2_000_000, description="How much of what was said it is sent at most, in characters."
+    )
     embed_sites: Annotated[list[str], NoDecode] = Field(
         [],
         description="Other sites whose pages may show a recording's player in a frame (`/embed/recordings/…`), "

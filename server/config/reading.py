@@ -23,7 +23,7 @@ WORDS = {
     "extra_forbidden": "means nothing here",
 }
 """How mistakes are told, by pydantic's name of them."""
-SECRET = {"database_url", "ice_servers", "tls_key", "webhook_secret", "webhook_urls"}
+SECRET = {"summary_key", "database_url", "ice_servers", "tls_key", "webhook_secret", "webhook_urls"}
 """Settings whose value may hold a password and is never repeated."""
 
 

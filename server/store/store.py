@@ -35,6 +35,7 @@ from server.store.people_records import Sight
 from server.store.records import Channel, Page, Recording, RecordingState, StoredStream
 from server.store.schema import ChannelRow, JobRow, RecordingRow, StreamRow
 from server.store.sessions import SessionTable
+from server.store.summaries import SummaryTable
 from server.store.talk import TalkTable
 from server.store.uploads import UploadTable
 from server.store.users import UserTable
@@ -51,6 +52,7 @@ class Store:
         self.captions = CaptionTable(self._database)
         self.caption_edits = CaptionEditTable(self._database)
         self.talk = TalkTable(self._database)
+        self.summaries = SummaryTable(self._database)
         self.library = LibraryTable(self._database)
         self.collections = CollectionTable(self._database)
         self.voices = VoiceTable(self._database)

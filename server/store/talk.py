@@ -43,3 +43,14 @@ class TalkTable:
                 Said(start, end, label, words if edited is None else count_words(edited))
                 for start, end, label, words, edited in await session.execute(query)
             ]
+
+    async def lines(self, stream_id: str, version: CaptionVersion) -> list[tuple[int, str | None, str]]:
+        """Beginning, label of the main speaker and text of every caption that is not hidden, by its beginning."""
+        row = CaptionRow
+        query = (
+            select(row.start, row.speakers[0].as_string(), row.text)
+            .where(row.stream_id == stream_id, row.version == version, row.hidden.is_(False))
+            .order_by(row.start, row.number)
+        )
+        async with self._database.read() as session:
+            return [(start, label, text) for start, label, text in await session.execute(query)]

@@ -153,3 +153,14 @@ async def _fill(place: Town, olga: Person) -> None:
     await keep(services.store, "hers", home.id, olga.id, ["A secret"])
     await keep(services.store, "open", home.id, olga.id, ["Nothing of the kind"])
     await services.access.put(("recording", "open"), AccessRule(Access.PUBLIC))
+
+
+async def test_a_summary_by_rules_is_there_and_one_by_a_model_where_one_is_named(
+    shelf: Server, http: aiohttp.ClientSession
+) -> None:
+    async with http.get("/api/v1/recordings/talk/summary") as response:
+        found = await response.json()
+    assert [(item["name"], item["share"], item["words"]) for item in found["speakers"]] == [("Anna", 1.0, 8)]
+    assert (found["words"], found["text"], found["writable"]) == (8, None, False)
+    async with http.post("/api/v1/recordings/talk/summary") as response:
+        assert (await problem(response, 409))["code"] == "summary-off"
