@@ -6,7 +6,7 @@
 - vtt: WebVTT, see `webvtt`.
 - csv: RFC 4180 with a header: number, start, end (seconds), speakers (names, with semicolons between), text; with
   confidence (0 to 1) and kind (speech or chat) where these are asked for.
-- json: see `as_json`, and docs/transcripts.md.
+- json: see `as_json`, and docs/exports.md.
 """
 
 from __future__ import annotations

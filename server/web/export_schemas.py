@@ -61,7 +61,7 @@ class TranscriptQuery(PartQuery):
     version: CaptionVersion | None = Field(
         None, description="Which account, `live` or `final`; the better one that there is when left out."
     )
-    format: Writing = Field(Writing.TXT, description="docs/transcripts.md says what each of them holds.")
+    format: Writing = Field(Writing.TXT, description="docs/exports.md says what each of them holds.")
     speakers: bool = Field(True, description="Who speaks.")
     times: bool | None = Field(
         None, description="When, in `txt` and `md` (else not) and in `pdf` and `docx` (else so); others always tell."
