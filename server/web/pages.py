@@ -41,7 +41,7 @@ async def page(call: Call) -> web.StreamResponse:
 PAGES = (
     *("/", "/live", "/listen/{slug}", "/listen/{slug}/overlay", "/recordings", "/recordings/{id}", "/voices"),
     *("/sign-in", "/register", "/first", "/friends", "/people/{id}", "/notices", "/settings", "/settings/{section}"),
-    *("/admin", "/admin/{section}"),
+    *("/uploads", "/collections", "/collections/{id}", "/bin", "/admin", "/admin/{section}"),
 )
 for _path in PAGES:
     table.route("GET", _path, Action.VIEW_PAGE, "The page", produces="text/html", documented=False)(page)

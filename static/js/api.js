@@ -55,7 +55,7 @@ export async function request(url, init = {}, limit = LIMIT_MS) {
     clearTimeout(timer);
     signal?.removeEventListener("abort", stop);
   }
-  if (!response.ok) throw await problem(response);
+  if (!response.ok) throw await problemOf(response);
   return response;
 }
 
@@ -67,8 +67,8 @@ export function answers(limit) {
   );
 }
 
-/** @param {Response} response */
-async function problem(response) {
+/** @param {Response} response @returns {Promise<ApiError>} */
+export async function problemOf(response) {
   const retry = Number(response.headers.get("Retry-After"));
   const after = Number.isFinite(retry) && retry > 0 ? retry : null;
   /** @type {{ code?: string, detail?: string, title?: string }} */

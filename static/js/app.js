@@ -21,6 +21,8 @@ const OVERLAY = /^\/listen\/([^/]+)\/overlay\/?$/;
 /** Views are fetched when somebody goes there, and the rest while nothing else is to be done. */
 const views = {
   admin: () => import("./views/admin.js"),
+  bin: () => import("./views/bin.js"),
+  collections: () => import("./views/collections.js"),
   door: () => import("./views/door.js"),
   friends: () => import("./views/friends.js"),
   listen: () => import("./views/listen.js"),
@@ -33,6 +35,7 @@ const views = {
   recordings: () => import("./views/recordings.js"),
   settings: () => import("./views/settings.js"),
   studio: () => import("./views/studio.js"),
+  uploads: () => import("./views/uploads.js"),
   voices: () => import("./views/voices.js"),
 };
 /** @type {import("./router.js").Route[]} */
@@ -43,6 +46,10 @@ const ROUTES = [
   { pattern: /^\/listen\/([^/]+)\/?$/, view: async (slug) => (await views.listen()).listenView(slug) },
   { pattern: /^\/recordings\/?$/, view: async () => (await views.recordings()).recordingsView() },
   { pattern: /^\/recordings\/([^/]+)\/?$/, view: async (id) => (await views.recording()).recordingView(id) },
+  { pattern: /^\/collections\/?$/, view: async () => (await views.collections()).collectionsView() },
+  { pattern: /^\/collections\/([^/]+)\/?$/, view: async (id) => (await views.collections()).collectionView(id) },
+  { pattern: /^\/bin\/?$/, view: async () => (await views.bin()).binView() },
+  { pattern: /^\/uploads\/?$/, view: async () => (await views.uploads()).uploadsView() },
   { pattern: /^\/voices\/?$/, view: async () => (await views.voices()).voicesView() },
 ];
 /** Where there are accounts. @type {import("./router.js").Route[]} */

@@ -17,7 +17,9 @@ const STUDIO = { path: "/", name: "Studio", icon: "mic", owns: /^\/$/ };
 /** @type {Place} */
 const LIVE = { path: "/live", name: "Live now", icon: "live", owns: /^\/(live|listen)(\/|$)/ };
 /** @type {Place} */
-const RECORDINGS = { path: "/recordings", name: "Recordings", icon: "list", owns: /^\/recordings(\/|$)/ };
+const RECORDINGS = { path: "/recordings", name: "Recordings", icon: "list", owns: /^\/(recordings|collections|bin|voices)(\/|$)/ };
+/** @type {Place} */
+const UPLOADS = { path: "/uploads", name: "Uploads", icon: "upload", owns: /^\/uploads(\/|$)/ };
 /** @type {Place} */
 const FRIENDS = { path: "/friends", name: "Friends", icon: "people", owns: /^\/(friends|people)(\/|$)/ };
 /** @type {Place} */
@@ -71,7 +73,7 @@ function social() {
 }
 
 export function startNavigation() {
-  const rail = [STUDIO, LIVE, RECORDINGS].map(item);
+  const rail = [STUDIO, LIVE, RECORDINGS, UPLOADS].map(item);
   const bar = [LIVE, STUDIO, RECORDINGS].map(item);
   byId("rail").append(logo(), ...rail.map(({ link }) => link));
   byId("bar").append(...bar.map(({ link }) => link));

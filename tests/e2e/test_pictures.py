@@ -142,7 +142,9 @@ async def take_recordings(page: Page, house: House, album: Album) -> None:
     await album.take(page, "recording-rename")
     await page.keyboard.press("Escape")
     await page.goto(f"{house.url}/recordings")
-    await page.get_by_test_id("recording").filter(has_text="Sound check").get_by_test_id("delete").click()
+    row = page.get_by_test_id("recording").filter(has_text="Sound check")
+    await row.get_by_test_id("row-more").click()
+    await row.get_by_test_id("delete").click()
     await page.get_by_test_id("toast").wait_for()
     await album.take(page, "recordings-deleted")
 

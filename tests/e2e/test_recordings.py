@@ -71,12 +71,14 @@ async def test_the_list_plays_renames_deletes_and_takes_it_back(house: House) ->
     await first.wait_for_function(f"() => {POSITION} > 0.2")
     await says(first.get_by_test_id("player-title"), "^To be renamed$")
 
+    await row.get_by_test_id("row-more").click()
     await row.get_by_test_id("rename").click()
     await first.keyboard.type("Named anew")
     await first.keyboard.press("Enter")
     row = rows.filter(has_text="Named anew")
     await row.wait_for()
     count = await rows.count()
+    await row.get_by_test_id("row-more").click()
     await row.get_by_test_id("delete").click()
     await row.wait_for(state="detached")
     assert await rows.count() == count - 1

@@ -21,6 +21,7 @@ from tests.web.test_routes import problem
     [
         *("/", "/live", "/listen/studio", "/listen/studio/overlay", "/recordings", "/recordings/abc", "/voices"),
         *("/sign-in", "/register", "/first", "/friends", "/people/abc", "/notices", "/settings", "/settings/keys"),
+        *("/uploads", "/collections", "/collections/abc", "/bin"),
     ],
 )
 async def test_every_address_of_the_page_is_the_page(http: aiohttp.ClientSession, path: str) -> None:

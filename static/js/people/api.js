@@ -8,7 +8,7 @@ import { json, part, request } from "../api.js";
 /** @typedef {import("../types.js").Notice} Notice */
 /** @typedef {import("../types.js").AccessState} AccessState */
 /** @typedef {{ name: string, password: string, display_name?: string, email?: string, invitation?: string, token?: string }} NewAccount */
-/** @typedef {"channels" | "streams" | "recordings"} Kind */
+/** @typedef {"channels" | "streams" | "recordings" | "collections"} Kind */
 
 const AUTH = "/api/v1/auth";
 const ACCOUNT = "/api/v1/account";

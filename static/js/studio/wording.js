@@ -12,7 +12,7 @@ const LANGUAGES = "ar bg bn ca cs da de el en es et fa fi fr he hi hr hu id is i
 const MOST_SPEAKERS = 8;
 
 /** @param {string} code @returns {string} */
-function languageName(code) {
+export function languageName(code) {
   try {
     return new Intl.DisplayNames(["en"], { type: "language" }).of(code) ?? code;
   } catch {

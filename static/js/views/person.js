@@ -11,7 +11,7 @@ import { face, presenceWords, ringOf } from "../people/faces.js";
 import { redraw } from "../people/focus.js";
 import { friends } from "../people/friends.js";
 import { missingView } from "./missing.js";
-import { row as recordingRow } from "./recordings.js";
+import { row as recordingRow } from "../library/row.js";
 
 /** @typedef {import("../types.js").Person} Person */
 

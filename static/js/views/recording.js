@@ -23,7 +23,7 @@ import { Waveform } from "../recording/waveform.js";
 import { store } from "../store.js";
 import { shutView } from "./door.js";
 import { missingView } from "./missing.js";
-import { playable, remove, stateWords } from "./recordings.js";
+import { playable, remove, stateWords } from "../library/recording.js";
 
 /** @typedef {import("../types.js").Recording} Recording */
 
