@@ -6,6 +6,7 @@ import { clock, count, exact, size } from "../format.js";
 import { deleteForGood, findRecordings } from "../library/api.js";
 import { listing } from "../library/listing.js";
 import { libraryHead } from "../library/places.js";
+import { storageLine } from "../library/storage.js";
 import { empty } from "../parts.js";
 import { later } from "../people/undo.js";
 import { toast } from "../toast.js";
@@ -58,9 +59,11 @@ function row(recording, reload) {
 
 /** @returns {import("../types.js").View} */
 export function binView() {
+  const storage = storageLine();
   const list = listing({
     async get(cursor) {
       const page = await findRecordings({ binned: "true", cursor });
+      void storage.load();
       return { ...page, items: page.items.filter(({ id }) => !leaving.has(id)), total: page.total - page.items.filter(({ id }) => leaving.has(id)).length };
     },
     row,
@@ -69,5 +72,5 @@ export function binView() {
   });
   void list.load();
   const lead = h("p", { class: "sub about" }, "What was deleted can be taken back for a while. It takes room until it is gone for good.");
-  return { element: h("div", { class: "col library" }, libraryHead("/bin", "Bin"), lead, list.status, list.element), title: "Bin", leave: list.leave };
+  return { element: h("div", { class: "col library" }, libraryHead("/bin", "Bin"), lead, list.status, list.element, storage.element), title: "Bin", leave: list.leave };
 }

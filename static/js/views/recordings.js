@@ -7,6 +7,7 @@ import { asked, filters } from "../library/filters.js";
 import { listing } from "../library/listing.js";
 import { libraryHead } from "../library/places.js";
 import { row } from "../library/row.js";
+import { storageLine } from "../library/storage.js";
 import { empty } from "../parts.js";
 
 function none() {
@@ -21,6 +22,7 @@ function none() {
 /** @returns {import("../types.js").View} */
 export function recordingsView() {
   const wanted = filters(() => void list.load());
+  const storage = storageLine();
   const list = listing({
     get: (cursor) => findRecordings({ ...asked(wanted.now()), cursor }),
     row: (recording, reload) => row(recording, reload, { wanted: wanted.now()["search"] ?? "" }),
@@ -28,8 +30,9 @@ export function recordingsView() {
     told: ({ total }) => (total === 0 ? "" : wanted.narrowed() ? `${count(total, "recording")} found` : `${total} in all`),
   });
   void list.load();
+  void storage.load();
   return {
-    element: h("div", { class: "col library" }, libraryHead("/recordings", "Recordings"), wanted.element, list.status, list.element),
+    element: h("div", { class: "col library" }, libraryHead("/recordings", "Recordings"), wanted.element, list.status, list.element, storage.element),
     title: "Recordings",
     leave() {
       wanted.leave();
