@@ -45,11 +45,12 @@ class ChatLine:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something that was said, found by a rule."""
+    """Something that was said, found by a rule: that of an action item has a name."""
 
     at: int
     speaker: str
     text: str
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,8 @@ def told(summary: Summary) -> Iterator[tuple[str, list[str]]]:
 
 def _remark(found: Remark) -> str:
     name = f"{one_line(found.speaker)}: " if found.speaker else ""
-    return f"[{clock(found.at)}] {name}{one_line(found.text)}"
+    rule = f" – {found.rule}" if found.rule else ""
+    return f"[{clock(found.at)}] {name}{one_line(found.text)}{rule}"
 
 
 def as_markdown(transcript: Transcript) -> str:
@@ -258,14 +259,14 @@ def _words(caption: Caption) -> Iterator[dict[str, Any]]:
 
 
 def _summary(summary: Summary) -> dict[str, Any]:
-    def remarks(found: tuple[Remark, ...]) -> list[dict[str, Any]]:
-        return [{"at": seconds(item.at), "speaker": item.speaker, "text": item.text} for item in found]
+    def remark(found: Remark) -> dict[str, Any]:
+        return {"at": seconds(found.at), "speaker": found.speaker, "text": found.text}
 
     return {
         "speakers": [asdict(share) for share in summary.speakers],
         "terms": [{"text": term, "count": count} for term, count in summary.terms],
-        "questions": remarks(tuple(summary.questions)),
-        "actions": remarks(tuple(summary.actions)),
+        "questions": [remark(found) for found in summary.questions],
+        "actions": [{**remark(found), "rule": found.rule} for found in summary.actions],
         "written": {"model": summary.model, "markdown": summary.written} if summary.written else None,
     }
 

@@ -23,7 +23,7 @@ SUMMARY = Summary(
     speakers=[Share("Ada", 75.0, 0.75, 120), Share("<i>Bob</i>", 25.0, 0.25, 40)],
     terms=[("noise", 7), ("=cmd()", 2)],
     questions=[Remark(3 * S, "Ada", "Who are you --> really?")],
-    actions=[Remark(61 * S, "", "We must *fix* it.")],
+    actions=[Remark(61 * S, "", "We must *fix* it.", "obligation")],
 )
 CHAT = (ChatLine(S, "Eve", "<script>alert(1)</script>"), ChatLine(4000 * S, "=1+1", "@SUM(A1)"))
 FULL = replace(TRANSCRIPT, options=Options(times=True, confidence=True), chat=CHAT, summary=SUMMARY)
@@ -78,7 +78,9 @@ def test_chat_and_summary_stand_in_every_form_that_has_a_place_for_them() -> Non
         assert "Eve" in written, name
     document = json.loads(FORMATS["json"](FULL))
     assert document["chat"][0] == {"at": 1.0, "name": "Eve", "text": "<script>alert(1)</script>"}
-    assert document["summary"]["actions"] == [{"at": 61.0, "speaker": "", "text": "We must *fix* it."}]
+    assert document["summary"]["actions"] == [
+        {"at": 61.0, "speaker": "", "text": "We must *fix* it.", "rule": "obligation"}
+    ]
     assert document["summary"]["written"] is None
     cues = vtt(re.sub(r"\nNOTE [^\n]*\n(?:- [^\n]*\n)+", "", FORMATS["vtt"](FULL)))
     assert ("Chat", "Eve: <script>alert(1)</script>") in [cue[2:] for cue in cues]

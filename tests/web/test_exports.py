@@ -23,6 +23,7 @@ from server.speech.processor import Word
 from server.speech.speakers import SpeakerName
 from server.store.chat_records import ChatKind, ChatMessage
 from server.store.records import CaptionVersion, Recording, StoredStream
+from server.store.summaries import WrittenSummary
 from tests.people import town
 from tests.recordings.sounding import clicks, heard_clicks, read, write_long, write_opus
 from tests.recordings.writing import STARTED
@@ -264,6 +265,31 @@ async def test_what_stands_beside_the_words_is_chosen(http: aiohttp.ClientSessio
         text = await response.text()
     assert "[0:01] Ada/../x: Click\n" in text
     assert "Ada/../x: 1 s (50 %), 2 words" in text
+
+
+async def test_a_summary_is_of_what_is_taken_along(http: aiohttp.ClientSession, kept: Server) -> None:
+    lines = [" Who sends the invoice?", " I will send the invoice tomorrow.", " Good.", " We must pay the invoice."]
+    spoken = [said(number, 4.0 * number, "S1", text) for number, text in enumerate(lines, 1)]
+    await kept.services.store.captions.replace(
+        "abc", CaptionVersion.FINAL, spoken, [SpeakerName("S1", "Ada", "person")]
+    )
+    await kept.services.store.summaries.put(WrittenSummary("abc", "some-model", "- About *money*.", STARTED, ""))
+
+    async def summary(query: str) -> dict[str, Any]:
+        async with http.get(f"/api/v1/recordings/abc/transcript?format=json&summary=true&{query}") as response:
+            found: dict[str, Any] = json.loads(await response.text())["summary"]
+            return found
+
+    whole, part = await summary(""), await summary("start=7")
+    assert whole["terms"] == [{"text": "invoice", "count": 3}]
+    assert whole["questions"] == [{"at": 4.0, "speaker": "Ada", "text": "Who sends the invoice?"}]
+    assert [(found["at"], found["rule"]) for found in whole["actions"]] == [(8.0, "promise"), (16.0, "obligation")]
+    assert whole["written"] == {"model": "some-model", "markdown": "- About *money*."}
+    assert (part["questions"], [found["at"] for found in part["actions"]], part["written"]) == ([], [1.0, 9.0], None)
+    async with http.get("/api/v1/recordings/abc/transcript?format=md&summary=true") as response:
+        text = await response.text()
+    assert "## Action items (found by rules)\n\n- \\[0:08\\] Ada: I will send the invoice tomorrow. – promise\n" in text
+    assert "## Summary, written by some-model\n\n- About \\*money\\*.\n" in text
 
 
 async def test_a_json_transcript_is_as_its_schema_says(http: aiohttp.ClientSession, kept: Server) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from server.clock import SAMPLE_RATE
 from server.errors import Conflict, InvalidRequest
@@ -16,8 +17,9 @@ from server.recordings.exports.desk import ALL, Wanted, span
 from server.recordings.exports.transcripts import Form
 from server.recordings.speakers import talk, word_count
 from server.recordings.tracks import Span
-from server.speech.final import Account
-from server.speech.transcript import USUAL, ChatLine, Options, Share, Summary, Transcript, cut
+from server.speech import summary as rules
+from server.speech.summary import Line, Sentence
+from server.speech.transcript import USUAL, ChatLine, Options, Remark, Share, Summary, Transcript, cut
 from server.store.chat_records import ChatKind
 from server.store.paging import MAX_PAGE
 from server.store.records import CaptionVersion, Recording, RecordingState
@@ -90,7 +92,7 @@ class TranscriptDesk:
         account = await self._captions.account(said.stream_id, version)
         if part is not None:
             account = await asyncio.to_thread(cut, account, start, end)
-        about = {
+        about: dict[str, Any] = {
             "title": said.title,
             "host": said.host,
             "date": f"{said.started_at:%Y-%m-%d}",
@@ -101,8 +103,16 @@ class TranscriptDesk:
             "translated": said.translated,
         }
         chat = await self._chat(said.stream_id, part) if extras.chat else ()
-        summary = await asyncio.to_thread(_summary, account) if extras.summary else None
-        return Transcript(account, about, extras.options, chat, summary)
+        made = Transcript(account, about, extras.options, chat)
+        if not extras.summary:
+            return made
+        summary = await asyncio.to_thread(_summary, made, about["language"])
+        return replace(made, summary=await self._with_written(summary, said, part))
+
+    async def _with_written(self, summary: Summary, said: Talk, part: Span | None) -> Summary:
+        """With what a language model wrote of the whole, where one was asked and all of it is taken along."""
+        written = await self._store.summaries.get(said.recording.id) if said.recording and part is None else None
+        return summary if written is None else replace(summary, written=written.markdown, model=written.model)
 
     async def written(self, form: Form, transcript: Transcript) -> bytes:
         """The file. Raises Unavailable where too many are being made."""
@@ -128,12 +138,26 @@ class TranscriptDesk:
         return lines[:MAX_CHAT]
 
 
-def _summary(account: Account) -> Summary:
-    """Key figures."""
+def _summary(transcript: Transcript, language: str | None) -> Summary:
+    """What is found in it by rules, in the part that is written down."""
+    account = transcript.account
     said = [
         Said(caption.start, caption.end, next(iter(caption.speakers), None), word_count(caption))
         for caption in account.captions
         if not caption.hidden
     ]
-    speakers = [Share(who.name, who.seconds, who.share, who.words) for who in talk(account.speakers, said)]
-    return Summary(speakers)
+    lines = [
+        Line(caption.start, ", ".join(transcript.said_by(caption)) or None, caption.shown)
+        for caption in transcript.shown
+    ]
+    shares = [Share(who.name, who.seconds, who.share, who.words) for who in talk(account.speakers, said)]
+    return Summary(
+        shares if transcript.options.speakers else (),
+        rules.terms(lines, language),
+        [_remark(found) for found in rules.questions(lines)],
+        [_remark(found) for found in rules.actions(lines)],
+    )
+
+
+def _remark(found: Sentence) -> Remark:
+    return Remark(found.start, found.speaker or "", found.text, found.rule)
