@@ -126,9 +126,20 @@ class FactsOut(BaseModel):
     )
 
 
+class SpeakerShare(BaseModel):
+    """How much one speaker said, by the better account; what is hidden does not count."""
+
+    label: str
+    name: str
+    seconds: float
+    words: int
+    share: float = Field(description="0 to 1, of all that anybody said.")
+
+
 class RecordingDetail(RecordingOut):
     """A recording, and what is known of it."""
 
+    speakers: list[SpeakerShare] = Field(description="In the order in which they first spoke.")
     facts: FactsOut | None = Field(description="Null until it is finished.")
 
 

@@ -12,6 +12,7 @@ from server.clock import SAMPLE_RATE
 from server.recordings.caption_forms import names_shown
 from server.recordings.facts import Facts
 from server.recordings.library import KEEP_BINNED
+from server.recordings.speakers import speakers_of
 from server.rooms.messages import StreamInfo
 from server.speech.searching import in_utf16
 from server.store.library import FoundRecording
@@ -72,7 +73,9 @@ async def detail(services: Services, actor: Actor, item: Recording) -> schemas.R
     """One recording with all that is known of it."""
     shown, found = await show(services, actor, item), Facts.from_json(item.facts)
     told = facts(found, own=item.owner == actor.id) if found is not None else None
-    return schemas.RecordingDetail(**dict(shown), facts=told)
+    talk = await speakers_of(services.store, item.stream_id)
+    speakers = [schemas.SpeakerShare.model_validate(one, from_attributes=True) for one in talk]
+    return schemas.RecordingDetail(**dict(shown), speakers=speakers, facts=told)
 
 
 def facts(item: Facts, *, own: bool) -> schemas.FactsOut:

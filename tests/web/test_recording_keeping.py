@@ -14,6 +14,9 @@ from server.errors import QuotaReached
 from server.recordings.facts import DenoiseSpan, Facts, Gap, Loudness, ModelUsed
 from server.recordings.quota import Quotas
 from server.recordings.tidy import tidy
+from server.speech.speakers import SpeakerName
+from server.store.captions import CaptionBatch
+from tests.store.rows import caption
 from tests.web.test_recordings import keep
 from tests.web.test_routes import problem
 
@@ -142,6 +145,19 @@ async def test_ones_room_is_told_and_what_is_full_says_so(
     await server.services.store.change_recording("abc", size_bytes=10**9)
     with pytest.raises(QuotaReached):
         await server.services.quotas.check_recording("local")
+
+
+async def test_a_recording_says_who_spoke_how_much(http: aiohttp.ClientSession, server: Server, kept: Path) -> None:
+    said = {"abc": [caption(1, "one two three"), caption(2, "four", speakers=("S2",))]}
+    names = {"abc": [SpeakerName("S1", "Anna", "person"), SpeakerName("S2")]}
+    await server.services.store.captions.save(CaptionBatch(said, names))
+    async with http.get(AT) as response:
+        speakers = (await response.json())["speakers"]
+    assert [(item["label"], item["name"], item["words"]) for item in speakers] == [
+        ("S1", "Anna", 3),
+        ("S2", "Speaker 2", 1),
+    ]
+    assert sum(item["share"] for item in speakers) == pytest.approx(1.0, abs=0.001)
 
 
 async def test_facts_are_told_in_seconds(http: aiohttp.ClientSession, server: Server, kept: Path) -> None:

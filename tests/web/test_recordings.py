@@ -64,7 +64,7 @@ async def test_a_recording_is_listed_with_all_that_a_page_needs(http: aiohttp.Cl
         "access": None,
     }
     async with http.get("/api/v1/recordings/abc") as response:
-        assert await response.json() == {**body["items"][0], "facts": None}
+        assert await response.json() == {**body["items"][0], "speakers": [], "facts": None}
 
 
 async def test_audio_comes_whole_and_in_ranges(http: aiohttp.ClientSession, kept: Path) -> None:
