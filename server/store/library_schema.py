@@ -128,7 +128,7 @@ class SearchPassageRow(Base):
     id: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False
     )
-    """The entry's number, and in the lower bits which passage it is."""
+    """The entry's number and the passage's, see `search_index.SIZE`."""
     entry: Mapped[int] = mapped_column(ForeignKey("search_entries.number", ondelete="CASCADE"), index=True)
     said: Mapped[str] = mapped_column(Text)
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Subquery,
     bindparam,
     case,
+    cast,
     column,
     func,
     select,
@@ -31,7 +32,7 @@ from server.speech.speakers import SpeakerName
 from server.speech.tokens import composed
 from server.store.library_schema import SearchEntryRow
 from server.store.schema import CaptionRow, SpeakerRow
-from server.store.search_index import BITS, HEAD, captions_of
+from server.store.search_index import HEAD, SIZE, captions_of
 
 SHOWN = 3
 """Captions that are shown of a recording."""
@@ -40,7 +41,6 @@ LOOKED_AT = 3
 IN_TITLE = 1_000_000
 """A word in title, description or names counts more than any number of passages with it."""
 
-_MASK = (1 << BITS) - 1
 _WORDS = table("search_words", column("rowid", BigInteger), column("search_words", String))
 """A virtual table of SQLite, a view in PostgreSQL."""
 
@@ -98,9 +98,9 @@ def _with(name: str) -> Any:
     """Streams with one phrase, and in how many passages."""
     return (
         select(
-            _WORDS.c.rowid.op(">>", return_type=BigInteger())(BITS).label("entry"),
+            (_WORDS.c.rowid // SIZE).label("entry"),
             func.count().label("places"),
-            func.min(_WORDS.c.rowid.op("&", return_type=BigInteger())(_MASK)).label("first"),
+            func.min(_WORDS.c.rowid % SIZE).label("first"),
         )
         .where(matches(_WORDS.c.search_words, bindparam(name, type_=String())))
         .group_by("entry")
@@ -135,8 +135,8 @@ _PASSAGES = (
         SearchEntryRow.__table__.join(
             _WORDS,
             _WORDS.c.rowid.between(
-                SearchEntryRow.number.op("<<", return_type=BigInteger())(BITS) + 1,
-                SearchEntryRow.number.op("<<", return_type=BigInteger())(BITS) + _MASK,
+                cast(SearchEntryRow.number, BigInteger) * SIZE + 1,
+                cast(SearchEntryRow.number, BigInteger) * SIZE + (SIZE - 1),
             ),
         )
     )
@@ -155,7 +155,7 @@ _CAPTIONS = (
         CaptionRow.stream_id == bindparam("stream", type_=String()),
         CaptionRow.version == bindparam("account", type_=String()),
         CaptionRow.number >= bindparam("first", type_=Integer()),
-        CaptionRow.number < bindparam("after", type_=Integer()),
+        CaptionRow.number <= bindparam("last", type_=Integer()),
         CaptionRow.hidden.is_(False),
     )
     .order_by(CaptionRow.number)
@@ -186,7 +186,7 @@ def excerpts(connection: Connection, phrases: Sequence[Phrase], stream_ids: Sequ
     for phrase in phrases:
         values = {"ids": list(stream_ids), "phrase": asked(connection, phrase)}
         for stream_id, account, rowid in connection.execute(_PASSAGES, values):
-            places[stream_id][rowid & _MASK] += 1
+            places[stream_id][rowid % SIZE] += 1
             accounts[stream_id] = account
     shown = {
         stream_id: _best(connection, stream_id, accounts[stream_id], phrases, met) for stream_id, met in places.items()
@@ -202,8 +202,8 @@ def _best(
 ) -> tuple[Excerpt, ...]:
     best: list[tuple[int, Excerpt]] = []
     for passage in sorted(met, key=lambda passage: (-met[passage], passage))[:LOOKED_AT]:
-        first, after = captions_of(passage)
-        values = {"stream": stream_id, "account": account, "first": first, "after": after}
+        first, last = captions_of(passage)
+        values = {"stream": stream_id, "account": account, "first": first, "last": last}
         rows = connection.execute(_CAPTIONS, values).all()
         texts = [composed(row.text) for row in rows]
         hits = find(phrases, texts, SHOWN)

@@ -22,8 +22,9 @@ from server.store.schema import CaptionRow, RecordingRow, SpeakerRow
 
 PASSAGE = 32
 """Caption numbers of a passage."""
-BITS = 27
-"""Of a passage's id, for which one it is: room for every number that a caption can have."""
+SIZE = 2**27
+"""Passages of an entry: room for every number that a caption can have. An id is the entry's number times that, and the
+passage's."""
 HEAD = 0
 """Title, description and names; the passages of captions come after it."""
 FARTHEST = 16_383
@@ -41,8 +42,8 @@ def passage_of(number: int) -> int:
 
 
 def captions_of(passage: int) -> tuple[int, int]:
-    """The first caption number of a passage, and the first after it."""
-    return (passage - 1) * PASSAGE, passage * PASSAGE
+    """The first and the last caption number of a passage."""
+    return (passage - 1) * PASSAGE, passage * PASSAGE - 1
 
 
 # Called within a transaction that has changed something
@@ -149,9 +150,9 @@ def _captions_changed(connection: Connection, version: CaptionVersion, changed: 
 def _texts(version: CaptionVersion, passages: Iterable[tuple[str, int]]) -> Select[str, int, str]:
     row = CaptionRow
     within = [
-        and_(row.stream_id == stream_id, row.version == version, row.number >= first, row.number < after)
+        and_(row.stream_id == stream_id, row.version == version, row.number >= first, row.number <= last)
         for stream_id, passage in passages
-        for first, after in [captions_of(passage)]
+        for first, last in [captions_of(passage)]
     ]
     query = select(row.stream_id, row.number, row.text).where(or_(*within), row.hidden.is_(False))
     return query.order_by(row.stream_id, row.number)
@@ -189,7 +190,7 @@ def _write(connection: Connection, passages: list[tuple[int, int, list[str]]]) -
     """Entry, passage and texts of each."""
     for start in range(0, len(passages), ROWS):
         rows = [
-            {"id": entry << BITS | passage, "entry": entry, "said": _said(connection, texts)}
+            {"id": entry * SIZE + passage, "entry": entry, "said": _said(connection, texts)}
             for entry, passage, texts in passages[start : start + ROWS]
         ]
         insert = _insert(connection, _PASSAGES)
