@@ -74,6 +74,7 @@ def talk(folder: Path, seconds: float) -> None:
     whole = np.concatenate(list(read_blocks(TALK)))
     count = min(len(whole), int(seconds * SAMPLE_RATE)) // PACKET
     clean = whole[: count * PACKET]
+    clean[6 * SAMPLE_RATE : 8 * SAMPLE_RATE] = 0  # somebody thinks
     noise = 0.01 * np.random.default_rng(1).standard_normal(len(clean)).astype(np.float32)
     for name, samples in (("clean", clean), ("raw", clean + noise)):
         encoder = OpusEncoder(channels=1)

@@ -133,6 +133,7 @@ export class Correcting {
       event.stopPropagation();
       end(event.key === "Enter");
       element.focus({ preventScroll: true });
+      this.point(caption.id);
     }, { signal: over.signal });
   }
 

@@ -87,7 +87,7 @@ export async function showVersions(card, element, caption, { stream, version }, 
   try {
     const { items } = await getEdits(stream, caption.id, version);
     say(state, items.length > 0 ? "" : "Nobody has changed this caption.");
-    list.replaceChildren(...items.map(({ at, actor, before, undone }) => {
+    list.replaceChildren(...items.map(({ at, before, undone }) => {
       const text = textOf(before);
       const take = h("button", { type: "button", class: "btn quiet", hidden: !text || text === caption.text, data: { testid: "caption-take-version" } }, "Take this");
       take.addEventListener("click", () => {
@@ -96,7 +96,7 @@ export async function showVersions(card, element, caption, { stream, version }, 
         void change(caption, { text }, "The earlier text was not taken.");
       });
       const when = h("time", { dateTime: at, title: exact(at) }, relative(at));
-      return h("li", null, h("p", { dir: "auto" }, text || "the same words"), h("span", { class: "sub" }, "until ", when, actor ? [", changed by ", h("span", { dir: "auto" }, actor)] : "", undone ? ", undone since" : ""), take);
+      return h("li", null, h("p", { dir: "auto" }, text || "the same words"), h("span", { class: "sub" }, "until ", when, undone ? ", undone since" : ""), take);
     }));
   } catch (error) {
     say(state, `The earlier versions did not load. ${words(error)}`);

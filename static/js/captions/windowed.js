@@ -127,22 +127,27 @@ export class WindowedTurns {
       if (isIntersecting) come.push(part);
       else this.unmount(part);
     }
-    for (const part of come) this.mount(part);
+    this.steadily(() => come.forEach((part) => this.mount(part)));
+  }
+
+  /** What one sees stays where it is, whatever turns out to be higher or lower than it was taken for. @param {() => void} change */
+  steadily(change) {
+    const top = this.flow.getBoundingClientRect().top;
+    const seen = this.parts.find(({ list, element }) => list && element.getBoundingClientRect().bottom > top)?.element;
+    const before = seen?.getBoundingClientRect().top ?? 0;
+    change();
+    const moved = seen ? seen.getBoundingClientRect().top - before : 0;
+    if (Math.abs(moved) >= 1) this.flow.scrollTop += moved;
   }
 
   /** @param {Part} part */
   mount(part) {
     if (part.list) return;
     part.list = new TurnList(this.options);
-    const anchors = CSS.supports("overflow-anchor", "auto");
-    const above = !anchors && part.element.getBoundingClientRect().bottom < this.flow.getBoundingClientRect().top;
-    const was = above ? part.element.offsetHeight : 0;
     part.element.style.removeProperty("height");
     part.element.replaceChildren(part.list.element);
     this.draw(part);
     part.drawn = true;
-    // Browsers that do not keep in place what one reads are helped.
-    if (above) this.flow.scrollTop += part.element.offsetHeight - was;
     this.came(part.captions);
   }
 

@@ -113,7 +113,9 @@ export class Player extends Emitter {
     this.failed = this.removed = "";
     this.passages.reset();
     if (source.kind === "recording") {
-      this.audio.src = source.recording.audio_url;
+      const { audio_url: all, trim } = source.recording;
+      // Browsers keep what they know of an address: another part needs another one.
+      this.audio.src = trim ? `${all}?start=${trim.start_s}&end=${trim.end_s}` : all;
       this.audio.defaultPlaybackRate = this.audio.playbackRate = this.speed;
     } else this.audio.defaultPlaybackRate = this.audio.playbackRate = 1;
   }

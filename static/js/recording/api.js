@@ -11,11 +11,11 @@ import { json, part } from "../api.js";
  * @property {number} words
  * @property {{ label: string, name: string, seconds: number, share: number, words: number, turns: number }[]} speakers
  * @property {{ text: string, count: number }[]} terms
- * @property {{ start_s: number, speaker: string, text: string }[]} questions
- * @property {{ start_s: number, speaker: string, text: string, rule: string }[]} actions
+ * @property {{ start_s: number, speaker: string | null, text: string }[]} questions
+ * @property {{ start_s: number, speaker: string | null, text: string, rule: string }[]} actions
  * @property {{ model: string, markdown: string } | null} text
  *
- * @typedef {{ id: string, at: string, actor: string, before: any, after: any, undone: boolean }} Edit
+ * @typedef {{ id: number, at: string, actor: string, before: any, after: any, undone: boolean }} Edit
  */
 
 /** @param {string} id */
@@ -29,8 +29,8 @@ export const getSummary = (id) => json(`${base(id)}/summary`);
 export const spectrogramUrl = (id) => `${base(id)}/spectrogram`;
 /** @param {string} id @param {Record<string, string>} query @returns {string} */
 export const audioUrl = (id, query) => `${base(id)}/audio?${new URLSearchParams(query)}`;
-/** @param {string} stream @param {Record<string, string>} query @returns {string} */
-export const transcriptUrl = (stream, query) => `/api/v1/streams/${part(stream)}/transcript?${new URLSearchParams(query)}`;
+/** @param {string} id @param {Record<string, string>} query @returns {string} */
+export const transcriptUrl = (id, query) => `${base(id)}/transcript?${new URLSearchParams(query)}`;
 /** @param {string} id @param {Record<string, string>} query @returns {string} */
 export const tracksUrl = (id, query) => `${base(id)}/tracks.zip?${new URLSearchParams(query)}`;
 /** @param {string} stream @param {number} number @param {string} version @returns {Promise<{ items: Edit[] }>} */

@@ -4,6 +4,7 @@ import { words } from "../api.js";
 import { h, icon } from "../dom.js";
 import { count, size } from "../format.js";
 import { menu } from "../menu.js";
+import { recall, remember } from "../settings.js";
 import { copy, toast } from "../toast.js";
 import { audioUrl, tracksUrl, transcriptUrl } from "./api.js";
 import { partChoice } from "./part.js";
@@ -15,7 +16,9 @@ import { partChoice } from "./part.js";
 /** Bytes a second, about, of what the server makes of 48 kHz mono. @type {[string, string, number][]} */
 const SOUNDS = [["opus", "Opus", 0], ["mp3", "MP3", 16_000], ["m4a", "M4A", 16_000], ["flac", "FLAC", 45_000], ["wav", "WAV", 96_000]];
 /** Format, its name, what it is for. @type {[string, string, string][]} */
-const TEXTS = [["txt", "Text", "plain"], ["srt", "SRT", "subtitles"], ["vtt", "VTT", "web"], ["csv", "CSV", "table"], ["json", "JSON", "all of it"]];
+const TEXTS = [["txt", "Text", "plain"], ["md", "Markdown", "notes"], ["docx", "Word", "to edit"], ["pdf", "PDF", "print"], ["srt", "SRT", "subtitles"], ["vtt", "VTT", "web"], ["csv", "CSV", "table"], ["json", "JSON", "all of it"]];
+/** What of it, its name, whether it is there unless somebody says otherwise. @type {[string, string, boolean][]} */
+const OPTIONS = [["speakers", "Speakers", true], ["times", "Times", true], ["confidence", "Confidence", false], ["translation", "Translation", false], ["chat", "Chat", false], ["summary", "Summary", false]];
 
 /** @param {string} name @param {string} sub @param {string} testid */
 function tile(name, sub, testid) {
@@ -73,10 +76,28 @@ function ofSpeakers(recording, transcript, range) {
   return { element, show };
 }
 
-/** @param {Transcript} transcript */
-function ofTranscript(transcript) {
+/** What is in the file. @param {() => void} changed */
+function optionBoxes(changed) {
+  const wanted = new Map(OPTIONS.map(([name, , usual]) => [name, recall(`take-${name}`, usual)]));
+  const boxes = OPTIONS.map(([name, label]) => {
+    const box = h("input", { type: "checkbox", checked: wanted.get(name) ?? false, data: { testid: `with-${name}` } });
+    box.addEventListener("change", () => {
+      wanted.set(name, box.checked);
+      remember(`take-${name}`, box.checked);
+      changed();
+    });
+    return h("label", { class: "check" }, box, label);
+  });
+  // Without a wish for the translation one gets what there is; "false" would refuse a stream that was translated.
+  const query = () => Object.fromEntries([...wanted].filter(([name, on]) => on || name !== "translation").map(([name, on]) => [name, String(on)]));
+  return { element: h("div", { class: "checks" }, ...boxes), query };
+}
+
+/** @param {() => Recording} recording @param {Transcript} transcript @param {Query} range */
+function ofTranscript(recording, transcript, range) {
   let account = "";
-  const address = (/** @type {string} */ format) => transcriptUrl(transcript.stream, { format, ...(account ? { version: account } : {}) });
+  const options = optionBoxes(() => show());
+  const address = (/** @type {string} */ format) => transcriptUrl(recording().id, { format, ...(account ? { version: account } : {}), ...options.query(), ...range() });
   const choice = segments("Which captions", [["final", "After the final pass"], ["live", "As they were live"]], "take", (value) => {
     account = value;
     show();
@@ -92,7 +113,7 @@ function ofTranscript(transcript) {
       toast(`The transcript was not copied. ${words(error)}`);
     }
   });
-  const element = h("section", { class: "menu-part", "aria-label": "Transcript" }, h("b", null, "Transcript"), choice.element, h("div", { class: "tiles" }, ...tiles.map(({ link }) => link)), whole);
+  const element = h("section", { class: "menu-part", "aria-label": "Transcript" }, h("b", null, "Transcript"), choice.element, h("div", { class: "tiles four" }, ...tiles.map(({ link }) => link)), options.element, whole);
   function show() {
     element.hidden = transcript.captions.size === 0;
     choice.element.hidden = !transcript.improved;
@@ -110,7 +131,7 @@ function ofTranscript(transcript) {
 export function downloads(recording, transcript) {
   const part = partChoice(recording, () => show());
   const range = () => part.query();
-  const parts = [ofSound(recording, range, () => part.seconds()), ofSpeakers(recording, transcript, range), ofTranscript(transcript)];
+  const parts = [ofSound(recording, range, () => part.seconds()), ofSpeakers(recording, transcript, range), ofTranscript(recording, transcript, range)];
   const opener = h("button", { type: "button", class: "btn p-icon", "aria-label": "Download", data: { testid: "downloads" } }, icon("download", 20), h("span", { class: "desk" }, "Download"));
   const shut = h("button", { type: "button", class: "btn quiet icon phone-close", "aria-label": "Close", on: { click: () => card.close() } }, icon("close", 20));
   const head = h("header", { class: "sheet-head" }, h("h2", null, "Download"), shut);

@@ -4,6 +4,9 @@ import { request, words } from "../api.js";
 import { h, icon, say } from "../dom.js";
 import { spectrogramUrl } from "./api.js";
 
+/** Of three hours it is drawn for a while, once. */
+const LIMIT_MS = 120_000;
+
 /** @param {string} id of the recording @param {() => [number, number]} range what is shown, 0 to 1 of the whole */
 export function spectrogram(id, range) {
   const label = h("span", null, "Show spectrogram");
@@ -12,15 +15,15 @@ export function spectrogram(id, range) {
   const scale = h("div", { class: "spectrum-scale", "aria-hidden": "true" }, h("span", null, "12 kHz"), h("span", null, "2 kHz"), h("span", null, "0"));
   const problem = h("p", { class: "sub", role: "status" });
   const element = h("div", { class: "spectrum-place", hidden: true }, picture, scale, problem);
-  let address = "";
+  let loaded = false;
 
   async function load() {
     say(problem, "Drawing…");
     picture.hidden = scale.hidden = false;
     try {
-      const response = await request(spectrogramUrl(id), {}, 60_000);
-      address = URL.createObjectURL(await response.blob());
-      picture.style.setProperty("--picture", `url("${address}")`);
+      await request(spectrogramUrl(id), {}, LIMIT_MS);
+      loaded = true;
+      picture.style.setProperty("--picture", `url("${spectrogramUrl(id)}")`);
       say(problem, "");
     } catch (error) {
       picture.hidden = scale.hidden = true;
@@ -39,8 +42,8 @@ export function spectrogram(id, range) {
     element.hidden = !open;
     button.setAttribute("aria-expanded", String(open));
     say(label, open ? "Hide spectrogram" : "Show spectrogram");
-    if (open && !address) void load();
+    if (open && !loaded) void load();
     place();
   });
-  return { button, element, place, leave: () => address && URL.revokeObjectURL(address) };
+  return { button, element, place };
 }

@@ -10,9 +10,10 @@ import { getSummary } from "./api.js";
 /** @param {string} title @param {HTMLElement} body @param {string} [about] */
 const block = (title, body, about) => h("section", null, h("h3", null, title), about ? h("p", { class: "sub" }, about) : null, body);
 
-/** @param {{ start_s: number, speaker: string, text: string }[]} items @param {(seconds: number) => void} seek */
-function quotes(items, seek) {
-  return h("ul", { class: "quotes" }, ...items.map(({ start_s: from, speaker, text }) => h("li", null, h("button", { type: "button", class: "at tn", "aria-label": `Play from ${clock(from)}`, on: { click: () => seek(from) } }, clock(from)), h("span", { dir: "auto" }, speaker ? h("b", null, `${speaker}: `) : null, text))));
+/** @param {{ start_s: number, speaker: string | null, text: string }[]} items @param {Summary["speakers"]} speakers @param {(seconds: number) => void} seek */
+function quotes(items, speakers, seek) {
+  const named = (/** @type {string | null} */ who) => speakers.find(({ label }) => label === who)?.name ?? who;
+  return h("ul", { class: "quotes" }, ...items.map(({ start_s: from, speaker, text }) => h("li", null, h("button", { type: "button", class: "at tn", "aria-label": `Play from ${clock(from)}`, on: { click: () => seek(from) } }, clock(from)), h("span", { dir: "auto" }, speaker ? h("b", null, `${named(speaker)}: `) : null, text))));
 }
 
 /** @param {Summary} summary @param {(seconds: number) => void} seek */
@@ -22,8 +23,8 @@ function draw({ words: said, speakers, terms, questions, actions, text }, seek) 
   if (text) parts.push(block("Written by a language model", h("div", { class: "model-text", dir: "auto" }, ...text.markdown.split(/\n{2,}/).map((one) => h("p", null, one.replace(/^#+\s*/, "")))), `By ${text.model}. It may be wrong.`));
   if (speakers.length > 0) parts.push(block("Who said how much", h("ul", { class: "spans" }, ...speakers.map((one) => h("li", { dir: "auto" }, `${one.name}: ${clock(one.seconds)}, ${Math.round(100 * one.share)} %, ${count(one.words, "word")} in ${count(one.turns, "turn")}`)))));
   if (terms.length > 0) parts.push(block("Words that come up most", h("p", { class: "terms" }, ...terms.map(({ text: term, count: times }) => h("span", { class: "term", dir: "auto" }, term, h("small", { class: "tn" }, ` ${times}`))))));
-  if (questions.length > 0) parts.push(block("Questions", quotes(questions, seek)));
-  if (actions.length > 0) parts.push(block("Perhaps to be done", quotes(actions, seek), "Found by rules, such as “I will”: read before you rely on it."));
+  if (questions.length > 0) parts.push(block("Questions", quotes(questions, speakers, seek)));
+  if (actions.length > 0) parts.push(block("Perhaps to be done", quotes(actions, speakers, seek), "Found by rules, such as “I will”: read before you rely on it."));
   return parts;
 }
 

@@ -269,7 +269,7 @@ class RecordingPage {
   leave(stops) {
     for (const stop of stops) stop();
     clearTimeout(this.timer);
-    for (const one of [this.wave, this.who, this.transcript, this.share, this.facts, this.spectrogram]) one?.leave();
+    for (const one of [this.wave, this.who, this.transcript, this.share, this.facts]) one?.leave();
     if (player.holds(this.source) && !player.wanted) player.close();
     // Whom one does not hear is chosen on this page: elsewhere everybody is heard again.
     else if (player.holds(this.source)) player.passages.setHushed([]);
