@@ -90,12 +90,20 @@ function queueWords({ job }) {
 export function facts({ duration_s: seconds, format, channels, sample_rate: rate, level_dbfs: level, noise_dbfs: noise, speakers }) {
   const how = [rate === null ? "" : `${(rate / 1000).toLocaleString("en", { maximumFractionDigits: 1 })} kHz`, channelWords(channels)];
   /** @type {[string, string][]} */
-  const found = [["Format", [format, ...how].filter(Boolean).join(", ")]];
+  const found = [["Format", [formatWords(format), ...how].filter(Boolean).join(", ")]];
   if (seconds !== null) found.unshift(["Length", clock(seconds)]);
   if (level !== null) found.push(["Voice", `${decibels(level)} dBFS`]);
   if (noise !== null) found.push(["Noise", `${decibels(noise)} dBFS`]);
   if (speakers !== null) found.push(["Probably", speakers === 0 ? "nobody talks" : speakers === 1 ? "one person" : `${speakers} people`]);
   return found;
+}
+
+/** @param {string} format container and codec, "wav/pcm_s16le" say @returns {string} as people call it */
+function formatWords(format) {
+  const [boxes = "", codec = ""] = format.split("/");
+  const box = boxes.split(",")[0] ?? "";
+  const name = { mov: "MP4", matroska: "WebM", ogg: "Ogg" }[box] ?? box.toUpperCase();
+  return codec && codec !== box && !codec.startsWith("pcm") ? `${name} (${codec})` : name;
 }
 
 /** @param {number | null} channels */
