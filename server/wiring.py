@@ -30,6 +30,7 @@ from server.recordings.voices import VoiceBook
 from server.rooms.cleaning import Cleaner
 from server.rooms.host import MediaHost
 from server.rooms.messages import CaptionOutput, MediaEvent
+from server.store.people_records import Access
 from server.store.records import Channel, Job
 from server.store.store import Store
 from server.uploads.becoming import Becoming
@@ -96,7 +97,12 @@ class Parts:
     def _take_uploads(self, services: Services) -> None:
         """What people bring: `services` hold who may hear what comes of it."""
         now, store, announce = self.clock.wall, self.store, self.announcer.upload
-        becoming = Becoming(store, services.access.begin, services.access.forget)
+
+        async def begin(stream_id: str, channel_id: str, access: Access | None) -> None:
+            if self.settings.accounts:  # where there are none, everybody hears everything
+                await services.access.begin(stream_id, channel_id, access)
+
+        becoming = Becoming(store, begin, services.access.forget)
         folders = UploadFolders(self.settings.uploads_dir)
         services.uploads = UploadDesk(
             self.settings, store, folders, self.jobs, becoming, announce, services.quotas.check_upload, now

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from server import metrics
 from server.config import Settings
@@ -14,6 +15,7 @@ from server.inference.background_pull import BackgroundPull
 from server.inference.denoise_kind import DenoiseKind
 from server.inference.exchange.area import Area
 from server.inference.exchange.host import HostEnd
+from server.inference.file_denoise_service import SOCKET, FileDenoiseService
 from server.inference.lane import DenoiseLane, DenoiserStatus
 from server.inference.models import find_models
 from server.inference.supervisor import WorkerEvent, WorkerLost, WorkerReady, WorkerSupervisor
@@ -123,6 +125,7 @@ class WorkerDenoiseService:
         self._better: WorkerConfig | None = None
         """What is to be tried again once nobody is live."""
         self._again: asyncio.TimerHandle | None = None
+        self._files = FileDenoiseService(settings.data_dir / SOCKET, self._for_files)
 
     @property
     def limit(self) -> int | None:
@@ -173,6 +176,7 @@ class WorkerDenoiseService:
         kind = DenoiseKind(self._host)
         self._supervisor = WorkerSupervisor(kind, self._config, self._on_worker, self._settings.denoise_memory_mb)
         self._supervisor.start()
+        await self._files.start()
 
     async def wait_ready(self, timeout: float) -> bool:
         """Wait until the worker answers; False when it does not within `timeout` seconds."""
@@ -189,6 +193,7 @@ class WorkerDenoiseService:
 
     async def close(self) -> None:
         self._pulling.stop()
+        await self._files.close()
         if self._again is not None:
             self._again.cancel()
         if self._fetching is not None:
@@ -202,6 +207,18 @@ class WorkerDenoiseService:
             self._area = self._host = None
 
     # ---- the engine
+
+    def _for_files(self) -> dict[str, Any]:
+        """What a process for files begins with: the engine that live streams have just now."""
+        config = self._config
+        assert config is not None
+        return {
+            "engine": config.engine,
+            "model_dir": config.model_dir,
+            "levelling": config.levelling,
+            "log_level": config.log_level,
+            "log_format": config.log_format,
+        }
 
     def _next_engine(self, why: str) -> tuple[str, Path | None]:
         """The wanted model from the next folder that has it, else the fallback with a word on why."""

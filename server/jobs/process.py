@@ -24,6 +24,7 @@ TOLD = (
     *("data_dir", "database_url", "models_dir", "log_level", "log_format", "captions_ear", "diarization_ear"),
     *("summary_url", "summary_model", "summary_key", "summary_characters"),
     *("jobs_workers", "jobs_attempts", "jobs_timeout_s", "jobs_timeout_factor"),
+    *("denoise", "opus_bitrate", "uploads_max_hours"),
 )
 """Settings that it needs; the server's may come from its command line."""
 

@@ -177,8 +177,10 @@ class UploadDesk:
         """Rows for its recording, and the job that makes it; once for each upload, however often it is asked for."""
         recording = await self._becoming.make(upload, self._now())
         upload = await self._set(upload, recording_id=recording.id)
-        audio = (upload.diagnosis or {}).get("duration_s")
-        await self._jobs.add(PROCESS, upload.id, upload.owner, parameters={"audio_s": audio} if audio else None)
+        about = {"recording": recording.id}
+        if audio := (upload.diagnosis or {}).get("duration_s"):
+            about["audio_s"] = audio
+        await self._jobs.add(PROCESS, upload.id, upload.owner, parameters=about)
         self._announce("upload_updated", upload)
         return upload
 

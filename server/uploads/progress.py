@@ -177,7 +177,7 @@ class UploadProgress:
         if gone is not None:
             self._announce_recording("recording_removed", gone)
         known = [UploadState.RECEIVED, UploadState.CHECKING, UploadState.QUEUED, UploadState.PROCESSING]
-        await self._change(upload, known, state=state.value, detail=detail, recording_id=None)
+        await self._change(upload, known, state=state.value, detail=detail)
         if upload.state in (UploadState.RECEIVED, UploadState.CHECKING):
             await self._desk.drop_files(upload.id)  # a file that holds nothing is of no use
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from server.jobs.service import JobService
 from server.store.records import Job
-from server.store.uploads import Upload, UploadState, duplicate_of
+from server.store.uploads import LOST, Upload, UploadState, duplicate_of
 from server.uploads.desk import UploadDesk
 from server.web import upload_schemas as schemas
 
@@ -24,7 +24,7 @@ def upload(item: Upload, desk: UploadDesk, jobs: JobService) -> schemas.UploadOu
         options=schemas.known_options(dict(item.options)),
         diagnosis=schemas.DiagnosisOut.model_validate(found) if "format" in found else None,
         duplicate_of=duplicate_of(item),
-        recording_id=item.recording_id,
+        recording_id=item.recording_id if item.state not in LOST else None,
         job=_job(current, jobs) if current is not None else None,
         created_at=item.created_at,
         expires_at=desk.expires_at(item) if item.state == UploadState.RECEIVING else None,
