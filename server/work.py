@@ -10,12 +10,12 @@ from server.inference.caption_lane import Ear
 from server.inference.captioning.file_lane import open_file_lane
 from server.inference.captioning.service import SOCKET
 from server.inference.diarization.thresholds import thresholds_of
-from server.jobs import summary
-from server.jobs.final_pass import FinalPass
-from server.jobs.finish import Finish
 from server.inference.file_denoise_lane import open_file_denoiser
 from server.inference.file_denoise_service import SOCKET as DENOISE_SOCKET
+from server.jobs import summary
 from server.jobs.diagnose import Diagnose
+from server.jobs.final_pass import FinalPass
+from server.jobs.finish import Finish
 from server.jobs.runner import Kind, Patience
 from server.jobs.upload import ProcessUpload
 from server.jobs.worker import work as do_jobs

@@ -86,6 +86,7 @@ class _Timeline:
                 yield self._out(np.zeros(missing, np.float32))
             elif abs(missing) > NOTICED:
                 self._began += missing / RATE
+        frame = _downmixed(frame) if frame.layout.nb_channels > 2 else frame
         frame.pts = None
         try:
             parts = self._resampler.resample(frame)
@@ -102,6 +103,21 @@ class _Timeline:
     def _out(self, samples: Any) -> Any:
         self.position += len(samples)
         return samples
+
+
+def _downmixed(frame: AudioFrame) -> AudioFrame:
+    """More than two channels as one: FFmpeg dies of resampling those of which a file does not say where they are."""
+    array = frame.to_ndarray()
+    if not frame.format.is_planar:
+        array = array.reshape(-1, frame.layout.nb_channels).T
+    if array.dtype.kind == "f":
+        mono = array.mean(axis=0)
+    else:
+        middle = 0.0 if array.dtype.kind == "i" else float(1 << (8 * array.dtype.itemsize - 1))
+        mono = (array.mean(axis=0) - middle) / float(1 << (8 * array.dtype.itemsize - 1))
+    made = AudioFrame.from_ndarray(np.ascontiguousarray(mono[None], np.float32), format="fltp", layout="mono")
+    made.rate, made.time_base = frame.rate, frame.time_base
+    return made
 
 
 def _mono(part: AudioFrame) -> np.ndarray[Any, np.dtype[np.float32]]:
