@@ -21,7 +21,6 @@ TOKENS = (
 )
 
 BENCHES = {
-    "process": "a file through the whole pipeline, as if it had been uploaded",
     "captions": "how good live captions are and how soon they come",
     "denoise": "how exact and how costly the denoiser is",
     "exchange": "how long a hop takes to the denoise worker and back",
