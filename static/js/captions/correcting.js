@@ -40,7 +40,8 @@ export class Correcting {
     this.tools = h("div", { class: "cap-tools", role: "group", "aria-label": "This caption", hidden: true }, this.edit, ...further, this.hide, this.unhide);
     place.append(this.tools);
     place.addEventListener("dblclick", (event) => this.begin(this.at(event)));
-    place.addEventListener("pointerover", (event) => event.pointerType === "mouse" && this.point(this.at(event)));
+    this.leaving = 0;
+    place.addEventListener("pointerover", (event) => event.pointerType === "mouse" && this.over(event));
     place.addEventListener("pointerleave", () => !this.place.contains(document.activeElement) && this.point(0));
     place.addEventListener("focusin", (event) => this.point(this.at(event) || (this.tools.contains(/** @type {Node} */ (event.target)) ? this.current : 0)));
     place.addEventListener("keydown", (event) => this.key(event));
@@ -71,6 +72,14 @@ export class Correcting {
   at(event) {
     const found = event.target instanceof Element ? event.target.closest(".cap") : null;
     return found instanceof HTMLElement ? Number(found.dataset["caption"]) : 0;
+  }
+
+  /** The way from a caption to its buttons may lead over something else. @param {PointerEvent} event */
+  over(event) {
+    clearTimeout(this.leaving);
+    const id = this.at(event);
+    if (id) this.point(id);
+    else if (!(event.target instanceof Node && this.tools.contains(event.target))) this.leaving = setTimeout(() => this.point(0), 600);
   }
 
   /** @param {number} id */
