@@ -18,6 +18,7 @@ from server.store.records import Recording, StoredStream
 from tests.recordings.saying import ADA, SECOND, caption
 from tests.recordings.writing import write_recording
 
+ROOT = Path(__file__).parents[2]
 LIMIT_S = 400
 EXAMPLES = 3
 """Of each operation; those that try its boundaries one by one come on top."""
@@ -37,7 +38,8 @@ async def test_no_request_ends_in_an_error_of_the_server(
         *(sys.executable, "-m", "schemathesis.cli", "run", str(described), "--url", f"http://127.0.0.1:{server.port}"),
         *("--checks", "not_a_server_error", "--phases", "coverage,fuzzing", "--max-examples", str(EXAMPLES)),
         *("--seed", "1", "--no-color", "--request-timeout", "30"),
-        env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.web.fuzz_hooks"},
+        env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.web.fuzz_hooks", "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
