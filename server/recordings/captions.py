@@ -38,7 +38,7 @@ from server.speech.editing import clean_text
 from server.speech.final import Account
 from server.speech.speakers import SpeakerNames
 from server.store.caption_edits import Correction
-from server.store.records import CaptionVersion, Page, StoredStream, VoicePrint
+from server.store.records import CaptionVersion, Page, Recording, StoredStream, VoicePrint
 from server.store.store import Store
 
 
@@ -109,6 +109,22 @@ class CaptionDesk:
         ]  # fmt: skip
         return Page(items, page.total, page.next)
 
+    async def trimmed(self, stream_id: str, items: Sequence[CaptionInfo]) -> list[CaptionInfo]:
+        """Captions as others than the owner are to see them: hidden where the recording's trim has taken them away."""
+        kept = await self._recording(stream_id)
+        return [
+            item if kept is None or kept.plays(item.start, item.end) else replace(item, hidden=True) for item in items
+        ]
+
+    async def _recording(self, stream_id: str) -> Recording | None:
+        """The recording of a stream that is over; None while it is live, and where there is none."""
+        if self._media.stream(stream_id) is not None:
+            return None
+        try:
+            return await self._store.recording(stream_id)
+        except NotFound:
+            return None
+
     async def speakers(self, stream_id: str, version: CaptionVersion) -> list[SpeakerInfo]:
         """In the order in which they first spoke."""
         if version is CaptionVersion.LIVE and self._media.stream(stream_id) is not None:
@@ -116,14 +132,17 @@ class CaptionDesk:
         return speaker_infos(await self._store.captions.speakers(stream_id, version))
 
     async def webvtt(self, stream_id: str, version: CaptionVersion) -> AsyncIterator[str]:
-        """The file, part by part; without what is hidden."""
+        """The file, part by part; without what is hidden, and what a trim has taken away."""
         await self._journal.settle()
+        kept = await self._recording(stream_id)
         names = names_shown(await self._store.captions.speakers(stream_id, version))
         yield webvtt.HEADER
         after = None
         while cues := await self._store.captions.cues(stream_id, version, after):
             yield "".join(
-                webvtt.cue(cue.number, cue.start, cue.end, _named(cue.speakers, names), cue.text) for cue in cues
+                webvtt.cue(cue.number, cue.start, cue.end, _named(cue.speakers, names), cue.text)
+                for cue in cues
+                if kept is None or kept.plays(cue.start, cue.end)
             )
             after = cues[-1]
 
@@ -144,7 +163,8 @@ class CaptionDesk:
         last = await self._store.captions.last(stream_id, version, SNAPSHOT)
         speakers = speaker_infos(await self._store.captions.speakers(stream_id, version))
         state = CaptionsInfo(language=stream.language)
-        return CaptionsSnapshot(stream_id, state, speakers, [caption_info(item) for item in last], stream.length, 0)
+        shown = await self.trimmed(stream_id, [caption_info(item) for item in last])
+        return CaptionsSnapshot(stream_id, state, speakers, shown, stream.length, 0)
 
     async def _must_be_kept(self, stream_id: str) -> StoredStream:
         """Raises NotFound for a stream that is not known, or whose recording is in the bin."""

@@ -99,6 +99,11 @@ class Recording:
     language: str | None = None
     """What is spoken, as far as it is known."""
 
+    def plays(self, start: int, end: int) -> bool:
+        """Whether something of what lies there is left by the trim; samples."""
+        first, last = self.trim_start, self.trim_end
+        return (first is None or end > first) and (last is None or start < last)
+
 
 class CaptionVersion(StrEnum):
     """Which account of what was said."""

@@ -18,7 +18,6 @@ from server.speech.searching import in_utf16
 from server.store.library import FoundRecording
 from server.store.people_records import Access
 from server.store.records import Recording, RecordingState
-from server.store.search import Excerpts
 from server.web import recording_schemas as schemas
 from server.web.schemas import Owner
 from server.web.services import Services
@@ -48,13 +47,14 @@ async def show_found(
     """What a list has found, with the captions that say so where something was searched for."""
     shown = await show_all(services, actor, [item.recording for item in found])
     return [
-        schemas.ListedRecording(**dict(out), matches=matches(item.excerpts) if searched else None)
+        schemas.ListedRecording(**dict(out), matches=matches(item, actor) if searched else None)
         for out, item in zip(shown, found, strict=True)
     ]
 
 
-def matches(excerpts: Excerpts) -> list[schemas.MatchOut]:
-    """Captions in which something was found."""
+def matches(found: FoundRecording, actor: Actor) -> list[schemas.MatchOut]:
+    """Captions in which something was found; what was trimmed away is shown to the owner alone."""
+    excerpts, kept = found.excerpts, found.recording
     names = names_shown(excerpts.speakers)
     return [
         schemas.MatchOut(
@@ -66,6 +66,7 @@ def matches(excerpts: Excerpts) -> list[schemas.MatchOut]:
             marks=in_utf16(item.text, item.marks),
         )
         for item in excerpts.captions
+        if kept.owner == actor.id or kept.plays(item.start, item.end)
     ]
 
 

@@ -413,3 +413,17 @@ async def test_readers_are_told_that_the_server_goes_down(server: Server, http: 
         async with asyncio.timeout(30):
             assert await response.content.read() == b""
             await closing
+
+
+async def test_what_was_trimmed_away_is_read_by_its_owner_alone(server: Server, http: aiohttp.ClientSession) -> None:
+    await server.services.store.change_recording("abc", trim_start=0, trim_end=15 * 48_000)  # the first caption is left
+    assert [item["text"] for item in (await ask(http, "GET", f"{PATH}/captions"))["items"]][3] == "Both of us"
+    async with http.get(f"{PATH}/captions.vtt") as response:
+        assert "Both of us" not in (text := await response.text())
+        assert "Good morning" in text
+    desk = server.services.caption_desk
+    page = await desk.page("abc", CaptionVersion.LIVE, limit=10)
+    others = [item.public() for item in await desk.trimmed("abc", page.items)]
+    assert [item.text for item in others] == ["Good morning", "", "", ""]
+    told = await desk.snapshot("abc")
+    assert [item.public().text for item in told.captions] == ["Good morning", "", "", ""]

@@ -48,8 +48,9 @@ async def list_captions(call: Call) -> schemas.CaptionList:
     else:
         page = await desk.lines(stream_id, version, limit=query.limit, cursor=query.cursor)
     owned = owner_of(call) == call.actor.id
+    items = page.items if owned else await desk.trimmed(stream_id, page.items)
     return schemas.CaptionList(
-        items=[views.caption(item, owned=owned) for item in page.items],
+        items=[views.caption(item, owned=owned) for item in items],
         total=page.total,
         next=page.next,
         version=version.value,

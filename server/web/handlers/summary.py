@@ -33,6 +33,10 @@ SUMMARY = "/api/v1/recordings/{id}/summary"
 async def read_summary(call: Call) -> schemas.SummaryOut:
     recording: Recording = call.subject
     found = await summary_of(call.services.store, recording)
+
+    def seen(item: Sentence) -> bool:
+        return recording.owner == call.actor.id or recording.plays(item.start, item.start + 1)
+
     text = None
     if found.written is not None:
         text = schemas.SummaryTextOut(
@@ -46,8 +50,8 @@ async def read_summary(call: Call) -> schemas.SummaryOut:
         words=found.words,
         speakers=[schemas.SpeakerTalkOut(**asdict(item)) for item in found.speakers],
         terms=[schemas.TermOut(text=text, count=count) for text, count in found.terms],
-        questions=[schemas.QuestionOut(**_shown(item)) for item in found.questions],
-        actions=[schemas.ActionOut(**_shown(item), rule=item.rule) for item in found.actions],
+        questions=[schemas.QuestionOut(**_shown(item)) for item in found.questions if seen(item)],
+        actions=[schemas.ActionOut(**_shown(item), rule=item.rule) for item in found.actions if seen(item)],
         text=text,
         writable=call.services.settings.summary_url is not None,
     )
