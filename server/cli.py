@@ -29,6 +29,7 @@ BENCHES = {
     "lists": "how many pages of lists one core answers",
     "pipeline": "whether captions ever delay audio",
     "presence": "how soon friends see that somebody came or went",
+    "process": "how many times faster than real time a file is made into a recording",
     "search": "how soon a search answers among a thousand recordings",
     "soak": "whether the server stays as it is for minutes and hours",
     "voices": "how surely known voices are recognised, and strangers are not",
