@@ -104,7 +104,7 @@ def _stream(
         language=options.language,
         vocabulary=options.vocabulary,
         translated=options.translate,
-        fewest_speakers=options.speakers,
-        most_speakers=options.speakers,
+        fewest_speakers=options.people,
+        most_speakers=options.people,
         origin=ORIGIN,
     )

@@ -29,6 +29,11 @@ class UploadOptions:
     start: str = "at-once"
     """"at-once", or "after-check": somebody looks at the diagnosis first."""
 
+    @property
+    def people(self) -> int | None:
+        """How many are told apart: one where nobody is to be, None where nobody knows how many there are."""
+        return self.speakers if self.diarize else 1
+
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> UploadOptions:
         """From what is kept; names that are not known are left out."""
