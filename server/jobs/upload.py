@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from server import __version__
 from server.clock import SAMPLE_RATE
 from server.errors import Conflict, InvalidRequest, NotFound
 from server.jobs.runner import Kind, Patience, Progress
 from server.recordings import audio
-from server.recordings.files import RecordingFolders
+from server.recordings.files import RecordingFolders, write_whole
 from server.store.records import Job, RecordingState
 from server.store.store import Store
 from server.store.uploads import Upload, UploadState
@@ -83,6 +86,7 @@ class ProcessUpload:
         made = await self.maker.make(self.folders.content(upload.id), folder, wanted.denoise and self.denoise, tell)
         if made.length == 0:
             raise InvalidRequest("Nothing in this file can be heard.", code="no-sound")
+        await asyncio.to_thread(_write_log, folder, made.engine)
         return {**asdict(made), "length": made.length}
 
     async def _place(self, upload: Upload, job: Job, progress: Progress) -> dict[str, Any]:
@@ -132,3 +136,16 @@ class ProcessUpload:
             whole = False
         if not whole:
             await asyncio.to_thread(self.recordings.remove, recording_id)
+
+
+def _write_log(folder: Path, engine: str | None) -> None:
+    """What a live stream's event log says of the same: how the noise was treated, and by what."""
+    events: list[dict[str, Any]] = [
+        {"type": "stream", "at": 0, "denoise": "active" if engine else "absent", "strength": 1.0},
+        {"type": "recording_on", "at": 0},
+    ]
+    if engine is not None:
+        used = {"stage": "denoise", "name": engine, "version": f"Clearcast {__version__}"}
+        events.append({"type": "models", "at": 0, "models": [used]})
+    lines = "".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events)
+    write_whole(folder / "events.jsonl", lines.encode())

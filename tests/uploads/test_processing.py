@@ -15,6 +15,7 @@ import pytest
 
 from server.audio.peaks import decode_file
 from server.jobs.runner import run_job
+from server.recordings import happened
 from server.store.records import JobState, RecordingState
 from server.uploads.options import PROCESS
 from server.uploads.track import Track
@@ -52,6 +53,9 @@ def check_one_whole_recording(folder: Path) -> None:
     assert [path.name for path in (folder / "recordings").iterdir()] == [recording.id]
     assert {path.name for path in made.iterdir()} >= {"clean.opus", "raw.opus"}
     assert not (folder / "uploads" / "up" / "work").exists()
+    log = happened.read(made / "events.jsonl", recording.length)
+    assert [(span.start, span.end, span.mode) for span in log.denoise] == [(0, recording.length, "active")]
+    assert [(used.stage, used.name) for used in log.models] == [("denoise", "scripted")]
     raw, clean = heard(made / "raw.opus"), heard(made / "clean.opus")
     assert len(raw) == len(clean) == SECONDS * 48_000
     ratio = np.sqrt(np.mean(clean[9600:-9600] ** 2) / np.mean(raw[9600:-9600] ** 2))
