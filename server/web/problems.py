@@ -51,6 +51,8 @@ CODES = {
 }
 """Codes whose status is finer than that of their class."""
 
+TUS_VERSION = "1.0.0"
+
 INTERNAL = "Something went wrong in the server. The operator finds it in the log by the request id."
 
 
@@ -84,4 +86,6 @@ def from_error(error: ClearcastError) -> web.Response:
     response = problem(status, error.message, error.code, retry_after=retry_after, **members)
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = 'Bearer realm="clearcast"'  # RFC 9110, section 15.5.2; RFC 6750
+    if error.code == "tus-version":
+        response.headers["Tus-Version"] = TUS_VERSION  # tus 1.0.0, “Server”: those that are spoken here
     return response

@@ -21,10 +21,11 @@ from server.rates import Rate
 from server.store.uploads import Upload, UploadState
 from server.uploads.receiving import ALGORITHMS, Checksum
 from server.web.handlers.uploads import BASE, load
+from server.web.problems import TUS_VERSION
 from server.web.routing import Call, RouteTable
 from server.web.upload_schemas import UploadOptionsIn
 
-VERSION = "1.0.0"
+VERSION = TUS_VERSION
 EXTENSIONS = "creation,expiration,checksum,termination"
 PART = "application/offset+octet-stream"
 MAX_METADATA = 8 * 1024
