@@ -40,7 +40,7 @@ async def test_a_file_comes_back_without_its_noise_as_it_would_have_live(tmp_pat
     finally:
         await service.close()
     assert lane.engine == "RNNoise" and len(batches) == 1 and len(clean) == len(samples)
-    single = RNNoiseDenoiser(capacity=1)
+    single = await asyncio.to_thread(RNNoiseDenoiser, capacity=1)
     slot, padded = single.add(), np.concatenate([samples, np.zeros(single.delay, np.float32)])
     whole = np.concatenate([single.step([slot], hop[None])[0] for hop in padded.reshape(-1, 480)])[single.delay :]
     # The first row is the same to the sample; what the others heard before was shorter.
