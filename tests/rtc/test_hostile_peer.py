@@ -172,10 +172,12 @@ async def test_rtcp_that_is_garbage_ends_nothing(open_port: Open, closing: Closi
 async def test_a_storm_of_rtcp_is_thrown_away_unread(open_port: Open, closing: Closing[Any]) -> None:
     air = await OnAir(closing).start(open_port)
     before = refused()
-    for n in range(4 * CONTROL_BURST):
+    for n in range(40 * CONTROL_BURST):  # on a busy machine a storm is no storm: it goes on until it is one
         await air.send(bytes([0x80, 201, 0, 1]) + bytes(4))
         if n % 20 == 0:
             await asyncio.sleep(0.001)
+            if (refused() - before)["too many"] >= CONTROL_BURST:
+                break
     await until(lambda: (refused() - before)["too many"] >= CONTROL_BURST)
     await air.both_talk()
     await air.assert_heard()

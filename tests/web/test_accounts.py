@@ -104,7 +104,7 @@ async def test_the_first_account_has_all_that_the_one_local_user_had(tmp_path: P
         store = place.services.store
         assert (await store.stream("talk")).owner == (await store.recording("talk")).owner == anna.id
         assert [voice.name for voice in (await store.voices.page(anna.id)).items] == ["Anna"]
-        assert [job.id for job in (await store.jobs.page(anna.id)).items] == ["job"]
+        assert "job" in {job.id for job in (await store.jobs.page(anna.id)).items}
         await place.add("ben")
     async with town(tmp_path / "data", accounts=False) as place:  # off for a while, and on again
         await place.services.store.add_channel(channel("meanwhile"))
