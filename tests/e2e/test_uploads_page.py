@@ -1,0 +1,141 @@
+"""Files that were recorded elsewhere: dropped, made into recordings, found by a word, framed."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from server.bench.local import free_port, local_server
+from server.client.demo import NANO, TALK
+from tests.e2e.album import Album
+from tests.e2e.house import HOST, PHONE, House, browse, says
+
+if TYPE_CHECKING:
+    from playwright.async_api import Locator, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+SPOKEN = "mountain"
+"""A word that is said four times in the talk, and is in no title."""
+DROP = """
+(files) => {
+  const transfer = new DataTransfer();
+  for (const [name, type, text] of files) {
+    transfer.items.add(new File([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], name, { type }));
+  }
+  return transfer;
+}
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def frames() -> AsyncIterator[str]:
+    """The address of another site, whose page shows `?show=…` in a frame."""
+
+    async def page(request: web.Request) -> web.Response:
+        text = f'<!doctype html><title>Radio</title><iframe width="600" height="220" src="{request.query["show"]}">'
+        return web.Response(text=text, content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/", page)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    yield f"http://127.0.0.1:{port}"
+    await runner.cleanup()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def archive(
+    chromium_path: str, models_dir: Path, frames: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[House]:
+    """A server that hears with the small models, and a browser."""
+    folder = tmp_path_factory.mktemp("archive")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOGNAME", HOST)
+        settings: dict[str, Any] = {"denoise": "RNNoise", "captions_model": NANO, "embed_sites": frames}
+        async with local_server(folder / "data", **settings) as server, browse(chromium_path, None) as browser:
+            yield House(server, browser)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def brought(archive: House) -> AsyncIterator[House]:
+    yield archive
+    assert await archive.leave() == []
+
+
+async def drop(page: Page, *files: Path) -> None:
+    """Let files fall on the page, as if they came from the desktop."""
+    given = [(one.name, "audio/flac", base64.b64encode(one.read_bytes()).decode()) for one in files]
+    transfer = await page.evaluate_handle(DROP, given)
+    zone = page.get_by_test_id("drop-zone")
+    for kind in ("dragenter", "dragover", "drop"):
+        await zone.dispatch_event(kind, {"dataTransfer": transfer})
+
+
+def line(page: Page, name: str) -> Locator:
+    return page.get_by_test_id("upload").filter(has_text=name)
+
+
+async def test_two_files_are_dropped_and_one_becomes_a_recording_that_is_found_by_a_word(
+    brought: House, tmp_path: Path, frames: str, album: Album
+) -> None:
+    text = tmp_path / "notes.mp3"
+    text.write_text("This is no sound at all.\n" * 40)
+    page = await brought.visitor()
+    await page.goto(f"{brought.url}/uploads")
+    await page.get_by_test_id("empty").wait_for()
+    await album.take(page, "uploads-empty")
+    await drop(page, TALK, text)
+    wrong = line(page, "notes.mp3").get_by_test_id("upload-words")
+    await says(wrong, "[Ss]ound|[Aa]udio")
+    assert not re.search(r"Error|Traceback|\[|0x", await wrong.inner_text())
+    talk = line(page, TALK.name)
+    await talk.get_by_test_id("upload-progress").wait_for()
+    await album.take(page, "uploads-working")
+    await says(talk.get_by_test_id("upload-words"), "A recording now", limit=150)
+    await album.take(page, "uploads-done")
+    assert await line(page, "notes.mp3").get_by_test_id("upload-open").is_hidden()
+
+    await page.goto(f"{brought.url}/recordings")
+    rows = page.get_by_test_id("recording")
+    await rows.first.wait_for()
+    await album.take(page, "library")
+    await page.get_by_test_id("library-search").fill("nobodysaysthis")
+    await page.get_by_test_id("empty").wait_for()
+    await page.get_by_test_id("library-search").fill(SPOKEN)
+    match = rows.get_by_test_id("match").first
+    await match.wait_for()
+    assert SPOKEN in (await match.locator("mark").first.inner_text()).lower()
+    await album.take(page, "library-found")
+    await match.click()
+    await page.wait_for_url(re.compile(r"/recordings/[^/?]+\?.*at=[\d.]+"))
+    await page.get_by_test_id("waveform").wait_for()
+    at = float(re.search(r"at=([\d.]+)", page.url).group(1))  # type: ignore[union-attr]
+    await page.wait_for_function(f"() => Math.abs(document.getElementById('sound').currentTime - {at}) < 1")
+
+    await framed(brought, frames, page.url.split("/")[-1].split("?")[0])
+
+
+async def framed(house: House, frames: str, recording: str) -> None:
+    """A site of the setting shows the player, another one nothing; what is not there is told plainly."""
+    page = await house.visitor(viewport=PHONE)
+    await page.goto(f"{frames}/?show={house.url}/embed/recordings/{recording}")
+    player = page.frame_locator("iframe")
+    await player.get_by_test_id("embed-play").click()
+    await says(player.get_by_test_id("embed-time"), "0:0[1-9]")
+    house.excuse(re.compile("404|frame-ancestors|Refused to frame|Framing"))
+    await page.goto(f"{frames}/?show={house.url}/embed/recordings/nothing")
+    await player.get_by_role("heading", name="There is nothing here for you to hear").wait_for()
+    other = frames.replace("127.0.0.1", "localhost")
+    async with page.expect_console_message(lambda message: "frame" in message.text.lower()):
+        await page.goto(f"{other}/?show={house.url}/embed/recordings/{recording}")
+    assert await player.get_by_test_id("embed-play").count() == 0
