@@ -8,11 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import delete, select, update
 
 from server.store.database import Database
 from server.store.library_schema import DeliveryRow
-from server.store.paging import MAX_PAGE, count, from_cursor, to_cursor
+from server.store.paging import MAX_PAGE, page_by_time
 from server.store.records import Page
 
 
@@ -66,13 +66,7 @@ class DeliveryTable:
         """Newest first."""
         query = select(DeliveryRow)
         async with self._database.read() as session:
-            total = await count(session, query.with_only_columns(DeliveryRow.id))
-            if cursor is not None:
-                query = query.where(tuple_(DeliveryRow.created_at, DeliveryRow.id) < from_cursor(cursor))
-            query = query.order_by(DeliveryRow.created_at.desc(), DeliveryRow.id.desc()).limit(limit + 1)
-            rows = list(await session.scalars(query))
-        after = to_cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
-        return Page([_delivery(row) for row in rows[:limit]], total, after)
+            return await page_by_time(session, query, DeliveryRow, _delivery, limit=limit, cursor=cursor)
 
     async def purge(self, before: datetime) -> None:
         """Forget what is older and over."""

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import select, update
 
 from server.errors import NotFound
 from server.store.database import Database
-from server.store.paging import MAX_PAGE, count, from_cursor, to_cursor
+from server.store.paging import MAX_PAGE, page_by_time
 from server.store.records import Job, JobState, Page
 from server.store.schema import JobRow
 
@@ -89,13 +89,7 @@ class JobTable:
         wanted = {JobRow.owner: owner, JobRow.subject: subject, JobRow.state: state, JobRow.kind: kind}
         query = select(JobRow).where(*(column == value for column, value in wanted.items() if value is not None))
         async with self._database.read() as session:
-            total = await count(session, query.with_only_columns(JobRow.id))
-            if cursor is not None:
-                query = query.where(tuple_(JobRow.created_at, JobRow.id) < from_cursor(cursor))
-            query = query.order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(limit + 1)
-            rows = list(await session.scalars(query))
-        after = to_cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
-        return Page([_job(row) for row in rows[:limit]], total, after)
+            return await page_by_time(session, query, JobRow, _job, limit=limit, cursor=cursor)
 
     async def unfinished(self, subject: str | None = None) -> list[Job]:
         """Jobs that are queued or running, oldest first."""

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.errors import InvalidRequest
+from server.store.records import Item, Page
 
 MAX_PAGE = 100
 
@@ -21,6 +22,31 @@ MAX_PAGE = 100
 async def count(session: AsyncSession, query: Select[*tuple[Any, ...]]) -> int:
     """How many rows a query finds."""
     return await session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
+async def page_by_time(
+    session: AsyncSession,
+    query: Select[*tuple[Any, ...]],
+    row: Any,
+    item: Callable[[Any], Item],
+    *,
+    limit: int,
+    cursor: str | None,
+    oldest_first: bool = False,
+) -> Page[Item]:
+    """The part of what `query` finds that begins at `cursor`, newest first; `row` has `created_at` and `id`.
+
+    Raises InvalidRequest for a foreign cursor.
+    """
+    total = await count(session, query.with_only_columns(row.id))
+    place = tuple_(row.created_at, row.id)
+    if cursor is not None:
+        begin = from_cursor(cursor)
+        query = query.where(place > begin if oldest_first else place < begin)
+    order = (row.created_at, row.id) if oldest_first else (row.created_at.desc(), row.id.desc())
+    rows = list(await session.scalars(query.order_by(*order).limit(limit + 1)))
+    after = to_cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
+    return Page([item(found) for found in rows[:limit]], total, after)
 
 
 def to_cursor(moment: datetime, row_id: str) -> str:

@@ -8,12 +8,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy import delete, func, select, update
 
 from server.errors import NotFound
 from server.store.database import Database
 from server.store.library_schema import UploadRow
-from server.store.paging import MAX_PAGE, count, from_cursor, to_cursor
+from server.store.paging import MAX_PAGE, page_by_time
 from server.store.records import Page
 
 
@@ -133,13 +133,7 @@ class UploadTable:
         if batch is not None:
             query = query.where(UploadRow.batch == batch)
         async with self._database.read() as session:
-            total = await count(session, query.with_only_columns(UploadRow.id))
-            if cursor is not None:
-                query = query.where(tuple_(UploadRow.created_at, UploadRow.id) < from_cursor(cursor))
-            query = query.order_by(UploadRow.created_at.desc(), UploadRow.id.desc()).limit(limit + 1)
-            rows = list(await session.scalars(query))
-        after = to_cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
-        return Page([_upload(row) for row in rows[:limit]], total, after)
+            return await page_by_time(session, query, UploadRow, _upload, limit=limit, cursor=cursor)
 
     async def in_states(self, states: Collection[UploadState], before: datetime | None = None) -> list[Upload]:
         """Everybody's that are so, oldest first; with `before` only those that have not changed since."""

@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import and_, delete, exists, func, not_, or_, select, tuple_, update
+from sqlalchemy import and_, delete, exists, func, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from server.errors import Conflict, NotFound
 from server.store.database import Database
 from server.store.ids import new_id
-from server.store.paging import MAX_PAGE, count, from_cursor, to_cursor
+from server.store.paging import MAX_PAGE, page_by_time
 from server.store.records import CaptionVersion, Page, Voice, VoicePrint
 from server.store.schema import CaptionRow, RecordingRow, SpeakerRow, VoiceRow
 
@@ -93,13 +93,7 @@ class VoiceTable:
         """Oldest first."""
         query = select(VoiceRow).where(VoiceRow.owner == owner)
         async with self._database.read() as session:
-            total = await count(session, query.with_only_columns(VoiceRow.id))
-            if cursor is not None:
-                query = query.where(tuple_(VoiceRow.created_at, VoiceRow.id) > from_cursor(cursor))
-            query = query.order_by(VoiceRow.created_at, VoiceRow.id).limit(limit + 1)
-            rows = list(await session.scalars(query))
-        after = to_cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
-        return Page([_voice(row) for row in rows[:limit]], total, after)
+            return await page_by_time(session, query, VoiceRow, _voice, limit=limit, cursor=cursor, oldest_first=True)
 
     async def change(self, voice_id: str, **values: Any) -> Voice:
         """Set columns of a voice. Raises NotFound, Conflict (`voice-name-taken`)."""
