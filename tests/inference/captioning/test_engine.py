@@ -119,21 +119,22 @@ async def test_a_model_that_fails_on_one_window_fails_nothing_else(start: Start)
 
 async def test_what_is_live_comes_before_a_file(start: Start) -> None:
     order: list[bool] = []
+    both_wait = threading.Event()
     talk = ScriptedTalk(LINES)
 
     def transcribe(requests: Sequence[Request]) -> list[Any]:
         order.extend("temperature" in request.options for request in requests)
-        time.sleep(0.01)
+        both_wait.wait(10)
         return [talk(request) for request in requests]
 
     running = start(transcribe)
     file = running.open((1, 1), CaptionOptions(urgency=Urgency.FILE, language="en"))
     running.open((1, 2))
-    long = np.tile(sound(LINES, LENGTH), 12)
-    for ear in Ear:
-        running.engine.push((1, 1), ear, AudioFrame(0, long), 0)
+    await running.play(np.tile(sound(LINES, LENGTH), 12), (1, 1), finish=False)
     running.engine.finish((1, 1))
-    await running.play(sound(LINES, LENGTH), (1, 2))
+    await running.play(sound(LINES, LENGTH), (1, 2), finish=False)
+    running.engine.finish((1, 2))
+    both_wait.set()
     await until(lambda: file.finished)
     assert running.said[1, 2].text == TEXT
     assert order.index(False) <= 4, "no more of the file went first than was asked for already"
