@@ -1,47 +1,26 @@
-"""A whole server on which people upload."""
+"""A whole server on which people upload, and whose jobs nobody does."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import aiohttp
 import pytest
 
 from server.app import Server
-from server.config import load_settings
-from tests.fakes import ScriptedDenoise
+from tests.serving import http, server
+from tests.serving import start as start_whole
+
+__all__ = ["http", "server", "start_whole"]
 
 
 @pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
-    """`await start(field=value, …)` starts a server with those settings, whose jobs nobody does."""
-    servers: list[Server] = []
+def start(start_whole: Callable[..., Any]) -> Callable[..., Any]:
+    """`await start(field=value, …)` starts a server with those settings."""
 
     async def make(**values: Any) -> Server:
-        values = {
-            "data_dir": tmp_path / "data", "port": 0, "disk_reserve_mb": 0, "accounts": False, "captions": False,
-            "rate_limits": "off", **values,
-        }  # fmt: skip
-        server = Server(load_settings(**values), denoise=ScriptedDenoise())
-        await server.start()
-        server.services.jobs._process.start = lambda: None  # type: ignore[method-assign]
-        servers.append(server)
-        return server
+        made: Server = await start_whole(**values)
+        made.services.jobs._process.start = lambda: None  # type: ignore[method-assign]
+        return made
 
-    yield make
-    for server in servers:
-        await server.close()
-
-
-@pytest.fixture
-async def server(start: Callable[..., Any]) -> Server:
-    running: Server = await start()
-    return running
-
-
-@pytest.fixture
-async def http(server: Server) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session:
-        yield session
+    return make

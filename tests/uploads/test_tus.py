@@ -137,23 +137,20 @@ async def test_whoever_asks_after_a_silent_part_may_go_on(
     """A phone that changed its network is back long before its old connection is known to be dead."""
     monkeypatch.setattr(receiving, "QUIET_S", 0.0)
     place = await create(http, len(DATA), filename="a.wav")
-    never = asyncio.Event()
-
-    async def stuck() -> AsyncIterator[bytes]:
-        yield DATA[:150_000]
-        await never.wait()
-
-    async def old() -> int:
-        async with patch(http, place, 0, stuck()) as response:
-            return response.status
-
-    sending = asyncio.create_task(old())
-    while await offset(http, place) == 0:  # each question ends the silent part
+    head = {**TUS, "Host": "127.0.0.1", "Upload-Offset": "0", "Content-Type": PART, "Content-Length": str(len(DATA))}
+    lines = [f"PATCH {place} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""]
+    answers, old = await asyncio.open_connection("127.0.0.1", server.port)
+    old.write("\r\n".join(lines).encode() + DATA[:150_000])
+    answer = asyncio.create_task(answers.readline())
+    while not server.services.uploads._receiver.heard(place.split("/")[-2]):
+        await asyncio.sleep(0.01)
+    while not answer.done():  # each question ends the silent part
+        await offset(http, place)
         await asyncio.sleep(0.02)
-        if sending.done():
-            break
-    sending.cancel()
-    await asyncio.gather(sending, return_exceptions=True)
+    assert b" 408 " in await answer
+    old.write(DATA[150_000:])  # too late
+    old.close()
+    assert 0 < await offset(http, place) <= 150_000
     await send(http, place, DATA)
     assert kept(server, place.split("/")[-2]) == DATA
 
