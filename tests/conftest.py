@@ -8,6 +8,7 @@ into failures.
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import logging
 import os
@@ -18,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
+from sqlalchemy import make_url
 
 from server.audio.opus import library_version
 from server.bench.local import free_port
+from server.store import database
 from tests import guards
 from tests.machine import ROOT_ONLY
 
@@ -70,6 +73,12 @@ def pytest_configure(config: pytest.Config) -> None:
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, console]
     )
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: nothing of it is looked through for garbage after every few tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -123,6 +132,27 @@ def models_dir() -> Path:
 def clips_dir() -> Path:
     """Folder of speech with references (denoise/, captions/, …)."""
     return _folder("CLEARCAST_CLIPS_DIR", "test clips (a folder denoise/ with noisy_snr0.wav in it)", "denoise")
+
+
+# ---- databases
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where a new SQLite database is wanted, a copy of one that was migrated does: that is half of a server's start."""
+    migrate, template = database.migrate, tmp_path_factory.mktemp("migrated") / "clearcast.db"
+
+    def quickly(url: str) -> None:
+        path = Path(make_url(url).database or "")
+        if make_url(url).get_backend_name() == "sqlite" and path.parent.is_dir() and not path.exists():
+            if not template.exists():
+                migrate(database.database_url(None, template.parent))
+            shutil.copyfile(template, path)
+        migrate(url)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(database, "migrate", quickly)
+        yield
 
 
 # ---- processes and ports
