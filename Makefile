@@ -13,7 +13,7 @@ EXTRAS := test
 help:
 	@echo 'make run      set everything up and serve on http://127.0.0.1:8080'
 	@echo 'make demo     serve, with a noisy talk on a channel to listen to'
-	@echo 'make test     set everything up and run the tests; ARGS="-k ogg" chooses some'
+	@echo 'make test     set everything up and run the tests but slow ones; SLOW=1 runs all, ARGS="-k ogg" chooses some'
 	@echo 'make check    linters, types, layering, the page, the settings table, secrets, known weaknesses'
 	@echo 'make format   format Python, sort imports, write the tables of settings and queues and docs/api.md'
 	@echo 'make lock     write constraints.txt from what is installed in .venv/'
@@ -35,7 +35,7 @@ environment:
 
 test:
 	@$(SETUP) $(EXTRAS)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/python -m tools.suite $(if $(SLOW),--slow) $(ARGS)
 
 check: check-python check-page
 
