@@ -7,7 +7,13 @@ import { toast } from "../toast.js";
 import { cancelJob, getAllJobs } from "./api.js";
 import { paged } from "./paged.js";
 
-const KINDS = /** @type {Record<string, string>} */ ({ "final-pass": "Captions worked out again", finish: "Recording finished" });
+const KINDS = /** @type {Record<string, string>} */ ({
+  "final-pass": "Captions worked out again",
+  finish: "Recording finished",
+  diagnose: "File looked at",
+  upload: "File made into a recording",
+  summary: "Summary written",
+});
 const STATES = { queued: "waiting", running: "running", done: "done", failed: "failed", cancelled: "cancelled" };
 
 /** @param {import("../captions/api.js").Job & { created_at: string }} job */

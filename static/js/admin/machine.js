@@ -13,17 +13,21 @@ function component(name, { state, detail }) {
   return h("li", { class: "person" }, h("div", { class: "txts" }, h("b", null, NAMES[name] ?? name), h("span", { class: "sub", dir: "auto" }, detail)), h("span", { class: `came ${state === "ok" ? "fine" : ""}` }, STATES[state] ?? state));
 }
 
+/** @param {string} text with `code` between grave accents @returns {(string | HTMLElement)[]} */
+const marked = (text) => text.split("`").map((part, number) => (number % 2 ? h("code", null, part) : part));
+
 /** @param {unknown} value */
 function shown(value) {
   if (value === null || value === "") return "not set";
   if (Array.isArray(value) && value.length === 0) return "none";
-  return typeof value === "string" ? value : JSON.stringify(value);
+  if (typeof value === "object") return Object.entries(value).map(([name, one]) => (Array.isArray(value) ? String(one) : `${name}=${one}`)).join(", ");
+  return String(value);
 }
 
 /** @param {import("./api.js").Setting} setting */
 function row(setting) {
   const value = h("code", null, shown(setting.value));
-  return h("tr", { class: setting.default ? "" : "chosen" }, h("th", { scope: "row" }, h("code", null, setting.name), h("p", { class: "sub" }, setting.description)), h("td", null, value, setting.default ? null : h("span", { class: "sub" }, " changed")));
+  return h("tr", { class: setting.default ? "" : "chosen" }, h("th", { scope: "row" }, h("code", null, setting.name), h("p", { class: "sub" }, ...marked(setting.description))), h("td", null, value, setting.default ? null : h("span", { class: "sub" }, " changed")));
 }
 
 export function machineSection() {

@@ -25,9 +25,11 @@ export class Transcript extends Emitter {
    * @param {string} stream
    * @param {(seconds: number) => void} seek
    * @param {boolean} own whether it may be changed
+   * @param {boolean} live whether it was heard while it was said, before it was heard as a whole
    */
-  constructor(stream, seek, own) {
+  constructor(stream, seek, own, live) {
     super();
+    this.live = live;
     this.stream = stream;
     this.seek = seek;
     this.own = own;
@@ -75,14 +77,14 @@ export class Transcript extends Emitter {
   learnJob(job) {
     const done = job.state === "done" && this.job && this.job.state !== "done";
     this.job = job;
-    say(this.state, jobWords(job));
+    say(this.state, this.live || !hasImproved(job) ? jobWords(job) : "");
     if (done) void this.load("");
     else this.mark();
   }
 
   /** @returns {boolean} whether there are two accounts */
   get improved() {
-    return this.version === "final" || (this.job !== null && hasImproved(this.job));
+    return this.live && (this.version === "final" || (this.job !== null && hasImproved(this.job)));
   }
 
   mark() {

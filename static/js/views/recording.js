@@ -95,7 +95,7 @@ class RecordingPage {
     /** @type {[number, number][]} */
     this.pauses = [];
     const seek = (/** @type {number} */ at) => this.seek(at);
-    this.transcript = new Transcript(recording.stream_id, seek, this.own);
+    this.transcript = new Transcript(recording.stream_id, seek, this.own, recording.origin !== "upload");
     this.who = new WhoSpeaks(recording.id, this.hearing, this.own ? (place, label) => this.card.open(place, label) : null);
     this.card = new SpeakerCard(this.who.element, this.transcript.naming);
     this.trim = trimming(() => this.recording, () => this.wave, (now) => this.learn(now));
