@@ -77,11 +77,11 @@ class Quotas:
         return Storage(kept.used + going_on, kept.bin, kept.uploads, quota or None)
 
     async def check_upload(self, owner: str, coming: int) -> None:
-        """Whether there is room for all files that are coming, in bytes. Raises QuotaReached."""
+        """Whether there is room for so many bytes beside what is here already. Raises QuotaReached."""
         storage = await self.storage(owner)
-        if storage.quota is not None and storage.used - storage.uploads + coming > storage.quota:
+        if storage.quota is not None and storage.used + coming > storage.quota:
             raise QuotaReached(
-                f"There is no room for this file: {storage.words}. Delete recordings, also from the bin."
+                f"There is no room for this file: {storage.words}. Delete recordings, also from the bin, or uploads."
             )
 
     async def check_recording(self, owner: str) -> None:

@@ -15,8 +15,6 @@ from server.store.records import JobState, Recording, RecordingState
 from server.store.schema import JobRow, RecordingRow, StreamRow
 
 PLAYABLE = (RecordingState.READY.value, RecordingState.RECOVERED.value)
-RECEIVED = ("done", "cancelled", "failed")
-"""States of uploads of which no file is kept any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class Kept:
     """Those in the bin included."""
     bin: int
     uploads: int
-    """Files that came and are not recordings yet."""
+    """Files that came, as long as they are kept."""
     quota: int | None
     """What they may take by a word of an administrator; None where none was said."""
 
@@ -52,7 +50,7 @@ class KeepingTable:
             return Kept(
                 recordings=int(await session.scalar(mine) or 0),
                 bin=int(await session.scalar(binned) or 0),
-                uploads=int(await session.scalar(came.where(UploadRow.state.not_in(RECEIVED))) or 0),
+                uploads=int(await session.scalar(came) or 0),
                 quota=await session.scalar(select(UserRow.quota_bytes).where(UserRow.id == owner)),
             )
 

@@ -48,7 +48,7 @@ class Upload:
     created_at: datetime
     changed_at: datetime
     received: int = 0
-    """Bytes that are here."""
+    """Bytes that are here: 0 again once the file is not kept any more."""
     state: str = UploadState.RECEIVING
     detail: str = ""
     """What a person should know; else empty."""
@@ -91,15 +91,15 @@ class UploadTable:
         upload = await self.get(upload_id)
         return upload if found is not None else None
 
-    async def claim(self, upload_id: str, sha256: str, now: datetime) -> Upload | None:
-        """Say what an upload holds; returns the earlier one of the same owner with the same content, if there is one.
+    async def claim(self, upload_id: str, sha256: str, now: datetime) -> list[Upload]:
+        """Say what an upload holds; returns the earlier ones of the same owner with the same content, oldest first.
 
         Of two that are claimed at once exactly one is the first: the transaction is the only writer.
         """
         async with self._database.write() as session:
             row = await session.get(UploadRow, upload_id)
             if row is None:
-                return None
+                return []
             same = select(UploadRow).where(
                 UploadRow.owner == row.owner,
                 UploadRow.sha256 == sha256,
@@ -109,7 +109,7 @@ class UploadTable:
             others = [_upload(other) for other in await session.scalars(same)]
             row.sha256, row.changed_at = sha256, now
             found = [other for other in others if duplicate_of(other) is None]
-            return min(found, key=lambda other: (other.created_at, other.id)) if found else None
+            return sorted(found, key=lambda other: (other.created_at, other.id))
 
     async def of_content(self, owner: str, sha256: str) -> list[Upload]:
         """All uploads of one content, oldest first."""
@@ -117,6 +117,11 @@ class UploadTable:
         async with self._database.read() as session:
             found = [_upload(row) for row in await session.scalars(query)]
         return sorted(found, key=lambda upload: (upload.created_at, upload.id))
+
+    async def followers(self, upload: Upload) -> list[Upload]:
+        """Later uploads of the same content, of which nothing was made because this one stands for them."""
+        same = await self.of_content(upload.owner, upload.sha256) if upload.sha256 is not None else []
+        return [other for other in same if duplicate_of(other) == upload.id]
 
     async def of_recording(self, recording_id: str) -> Upload | None:
         """The upload that became a recording."""
@@ -150,8 +155,8 @@ class UploadTable:
             return set(await session.scalars(select(UploadRow.id)))
 
     async def coming(self, owner: str) -> tuple[int, int]:
-        """Number and bytes of one person's uploads that are not here yet."""
-        query = select(func.count(), func.coalesce(func.sum(UploadRow.size), 0)).where(
+        """Number of one person's uploads that are not here yet, and the bytes that are missing of them."""
+        query = select(func.count(), func.coalesce(func.sum(UploadRow.size - UploadRow.received), 0)).where(
             UploadRow.owner == owner, UploadRow.state == UploadState.RECEIVING.value
         )
         async with self._database.read() as session:

@@ -13,10 +13,10 @@ from server.log import get_logger
 from server.store.ids import new_id
 from server.store.records import Job
 from server.store.store import Store
-from server.store.uploads import Upload, UploadState
+from server.store.uploads import OVER, Upload, UploadState, duplicate_of
 from server.uploads.becoming import Becoming
 from server.uploads.folders import UploadFolders
-from server.uploads.options import DIAGNOSE, PROCESS, clean_name
+from server.uploads.options import DIAGNOSE, PROCESS, UploadOptions, clean_name
 from server.uploads.receiving import Checksum, Receiver
 
 MB = 1 << 20
@@ -187,12 +187,13 @@ class UploadDesk:
     async def again(self, upload: Upload, options: Mapping[str, Any]) -> Upload:
         """The same file once more, with other options, as a recording of its own.
 
-        Raises Conflict where it was not made into one, or where the file is not kept any more; Unavailable.
+        Raises Conflict where it is not over, or where the file is not kept any more; QuotaReached, Unavailable.
         """
-        if upload.state not in (UploadState.DONE, UploadState.FAILED, UploadState.CANCELLED):
+        if upload.state not in OVER:
             raise Conflict("This upload is not over yet.", code="not-over")
-        source = (upload.diagnosis or {}).get("duplicate_of") or upload.id
+        source = duplicate_of(upload) or upload.id
         self._jobs.check_room()
+        await self._check_quota(upload.owner, (await self._table.coming(upload.owner))[1] + upload.size)
         now = self._now()
         anew = Upload(
             new_id(), upload.owner, upload.name, upload.size, now, now,
@@ -216,16 +217,43 @@ class UploadDesk:
                 await self._jobs.cancel(job.id)
             except Conflict:
                 continue  # it was over in that very moment
+        heirs = await self._table.followers(upload)
         await self._table.forget(upload.id)
         if upload.recording_id is not None:
             await self._becoming.unmake(upload.recording_id)
-        await self.drop_files(upload.id)
+        if heirs and upload.state not in OVER:
+            await self._hand_on(upload, heirs)
+        await asyncio.to_thread(self._drop, upload.id)
         self._announce("upload_removed", upload)
 
-    async def drop_files(self, upload_id: str) -> None:
-        """Take its files away; where the disk does not let us, the next start does."""
+    async def _hand_on(self, upload: Upload, heirs: list[Upload]) -> None:
+        """One that stood for others is removed before anything was made of it: the first of them gets the file."""
+        heir, rest = heirs[0], heirs[1:]
         try:
-            await asyncio.to_thread(self.folders.remove, upload_id)
+            await asyncio.to_thread(self.folders.link, heir.id, upload.id)
+        except OSError as error:
+            log.warning("an upload's file could not be handed on", upload=heir.id, error=error.strerror)
+            return
+        diagnosis = {name: value for name, value in (heir.diagnosis or {}).items() if name != "duplicate_of"}
+        ready = UploadState.READY_TO_START.value
+        heir = await self._set(heir, state=ready, diagnosis=diagnosis, recording_id=None, received=heir.size, detail="")
+        for other in rest:
+            await self._set(other, diagnosis={**(other.diagnosis or {}), "duplicate_of": heir.id}, recording_id=None)
+        self._announce("upload_updated", heir)
+        if UploadOptions.of(heir.options).start == "at-once":
+            try:
+                await self.start(heir)
+            except ClearcastError as error:
+                log.info("an upload waits to be started", upload=heir.id, reason=error.message)
+
+    async def drop_files(self, upload: Upload) -> Upload:
+        """Take its files away, and say so; where the disk does not let us, the next start does."""
+        await asyncio.to_thread(self._drop, upload.id)
+        return await self._set(upload, received=0)
+
+    def _drop(self, upload_id: str) -> None:
+        try:
+            self.folders.remove(upload_id)
         except OSError as error:
             log.warning("an upload's files could not be removed", upload=upload_id, error=error.strerror)
 
@@ -238,13 +266,13 @@ class UploadDesk:
             if not self._receiver.receiving(upload.id):
                 log.info("an upload that did not go on was removed", upload=upload.id, received=upload.received)
                 await self.remove(upload)
-        over = [UploadState.DONE, UploadState.FAILED, UploadState.CANCELLED]
-        for upload in await self._table.in_states(over, now - timedelta(days=self._settings.uploads_keep_days)):
-            await self.drop_files(upload.id)
+        for upload in await self._table.in_states(OVER, now - timedelta(days=self._settings.uploads_keep_days)):
+            if upload.received:
+                await self.drop_files(upload)
         known = await self._table.ids()
         for upload_id in await asyncio.to_thread(lambda: list(self.folders.ids())):
             if upload_id not in known and upload_id not in await self._table.ids():
-                await self.drop_files(upload_id)
+                await asyncio.to_thread(self._drop, upload_id)
 
     async def _set(self, upload: Upload, **values: Any) -> Upload:
         changed = await self._table.change(upload.id, self._now(), **values)

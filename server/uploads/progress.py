@@ -11,7 +11,7 @@ from server.errors import ClearcastError, NotFound
 from server.log import get_logger
 from server.store.records import Job, JobState, Recording
 from server.store.store import Store
-from server.store.uploads import Upload, UploadState
+from server.store.uploads import LOST, OVER, Upload, UploadState
 from server.uploads.becoming import Becoming
 from server.uploads.desk import Announce, UploadDesk
 from server.uploads.options import DIAGNOSE, PROCESS, UploadOptions
@@ -99,10 +99,10 @@ class UploadProgress:
                 await self._change(upload, [UploadState.RECEIVED, UploadState.CHECKING], state=UploadState.CHECKING)
             case JobState.RUNNING:
                 await self._change(upload, [UploadState.QUEUED, UploadState.PROCESSING], state=UploadState.PROCESSING)
-            case JobState.QUEUED if not checking and upload.state in (UploadState.FAILED, UploadState.CANCELLED):
+            case JobState.QUEUED if not checking and upload.state in LOST:
                 await self._retried(upload)
-            case JobState.QUEUED if upload.state in (UploadState.FAILED, UploadState.CANCELLED):
-                await self._change(upload, [UploadState.FAILED, UploadState.CANCELLED], state=UploadState.RECEIVED)
+            case JobState.QUEUED if upload.state in LOST:
+                await self._change(upload, [*LOST], state=UploadState.RECEIVED)
             case JobState.DONE if checking:
                 await self._checked(upload, job)
             case JobState.DONE:
@@ -125,22 +125,28 @@ class UploadProgress:
         diagnosis = {**(upload.diagnosis or {}), **result.get("diagnosis", {})}
         known = [UploadState.RECEIVED, UploadState.CHECKING]
         if "again_of" not in diagnosis and "sha256" in result:
-            first = await self._table.claim(upload.id, str(result["sha256"]), self._now())
-            if first is not None and await self._counts(first):
+            earlier = await self._table.claim(upload.id, str(result["sha256"]), self._now())
+            first = next(iter([one for one in earlier if await self._counts(one, upload)]), None)
+            if first is not None:
                 same = {**diagnosis, "duplicate_of": first.id}
                 done = UploadState.DONE.value
                 changed = await self._change(
                     upload, known, state=done, diagnosis=same, recording_id=first.recording_id, detail=SAME
                 )
                 if changed is not None:
-                    await self._desk.drop_files(upload.id)
+                    await self._desk.drop_files(upload)
                 return
         ready = await self._change(upload, known, state=UploadState.READY_TO_START, diagnosis=diagnosis, detail="")
         if ready is not None and UploadOptions.of(ready.options).start == "at-once":
             await self._desk.start(ready)
 
-    async def _counts(self, first: Upload) -> bool:
-        """Whether an earlier upload of the same content stands for it: its recording may have been deleted since."""
+    async def _counts(self, first: Upload, upload: Upload) -> bool:
+        """Whether an earlier upload of the same content stands for a new one.
+
+        Not where its recording has been deleted since, nor where it waits for somebody and the new one does not.
+        """
+        if first.state == UploadState.READY_TO_START:
+            return UploadOptions.of(upload.options).start != "at-once"
         return first.state != UploadState.DONE or await self._becoming.whole(first.recording_id)
 
     async def _processed(self, upload: Upload) -> None:
@@ -149,9 +155,8 @@ class UploadProgress:
             return
         recording = await self._store.recording(upload.recording_id)
         self._announce_recording("recording_ready", recording)
-        for same in await self._table.of_content(upload.owner, upload.sha256) if upload.sha256 else []:
-            if (same.diagnosis or {}).get("duplicate_of") == upload.id:
-                await self._change(same, [UploadState.DONE], recording_id=recording.id)
+        for same in await self._table.followers(upload):
+            await self._change(same, [*OVER], state=UploadState.DONE.value, recording_id=recording.id, detail=SAME)
         job = await self._finish(upload, recording)
         if job is None:
             await self._change(upload, [UploadState.QUEUED, UploadState.PROCESSING], state=UploadState.DONE, detail="")
@@ -170,7 +175,7 @@ class UploadProgress:
 
     async def _lost(self, upload: Upload, state: UploadState, detail: str) -> None:
         """Nothing comes of it: what was half done goes, the file stays for another try."""
-        if upload.state in (UploadState.DONE, UploadState.FAILED, UploadState.CANCELLED):
+        if upload.state in OVER:
             return
         await asyncio.to_thread(self._desk.folders.drop_work, upload.id)
         gone = await self._becoming.unmake(upload.recording_id) if upload.recording_id is not None else None
@@ -178,13 +183,14 @@ class UploadProgress:
             self._announce_recording("recording_removed", gone)
         known = [UploadState.RECEIVED, UploadState.CHECKING, UploadState.QUEUED, UploadState.PROCESSING]
         await self._change(upload, known, state=state.value, detail=detail)
+        for same in await self._table.followers(upload):
+            await self._change(same, [UploadState.DONE], state=state.value, recording_id=None, detail=detail)
         if upload.state in (UploadState.RECEIVED, UploadState.CHECKING):
-            await self._desk.drop_files(upload.id)  # a file that holds nothing is of no use
+            await self._desk.drop_files(upload)  # a file that holds nothing is of no use
 
     async def _retried(self, upload: Upload) -> None:
         """Its job is done once more."""
-        states = [UploadState.FAILED, UploadState.CANCELLED]
-        changed = await self._change(upload, states, state=UploadState.QUEUED.value, detail="")
+        changed = await self._change(upload, [*LOST], state=UploadState.QUEUED.value, detail="")
         if changed is not None:
             await self._desk.go_on(changed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import hashlib
 from collections.abc import AsyncIterator, Callable
@@ -24,6 +25,8 @@ STALL_S = 60.0
 """A sender that sends nothing for so long is gone, and may come again."""
 QUIET_S = 3.0
 """The same, where somebody asks how far the upload is: who asks wants to go on."""
+ENDING_S = 1.0
+"""How long somebody who asks waits for a part that is being received: it has been cut off, most of the time."""
 ALGORITHMS = ("sha1", "sha256", "md5")
 """Of checksums, as tus names them; the first is the one that every server has."""
 
@@ -64,12 +67,10 @@ class _Part:
         self.timeout: asyncio.Timeout | None = None
         self.over = asyncio.Event()
 
-    def give_up_if_quiet(self) -> bool:
-        """Whether nothing more is waited for: the sender has said nothing for a while."""
-        if self.timeout is None or self._loop.time() - self.heard_at < QUIET_S:
-            return False
-        self.timeout.reschedule(self._loop.time())
-        return True
+    def give_up_if_quiet(self) -> None:
+        """Wait for nothing more if the sender has said nothing for a while."""
+        if self.timeout is not None and self._loop.time() - self.heard_at >= QUIET_S:
+            self.timeout.reschedule(self._loop.time())
 
 
 class Receiver:
@@ -96,10 +97,13 @@ class Receiver:
         return upload_id in self._parts
 
     async def settle(self, upload_id: str) -> None:
-        """Somebody asks how far an upload is: a part whose sender is quiet is ended first."""
+        """Somebody asks how far an upload is: a part at its end is over first, and one whose sender is quiet ended."""
         part = self._parts.get(upload_id)
-        if part is not None and part.give_up_if_quiet():
-            await part.over.wait()
+        if part is None:
+            return
+        part.give_up_if_quiet()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(part.over.wait(), ENDING_S)
 
     async def take(
         self, upload_id: str, offset: int, chunks: AsyncIterator[bytes], checksum: Checksum | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from collections.abc import AsyncIterator
@@ -15,10 +16,10 @@ from aiohttp import web
 from server.bench.local import free_port, local_server
 from server.client.demo import NANO, TALK
 from tests.e2e.album import Album
-from tests.e2e.house import HOST, PHONE, House, browse, says
+from tests.e2e.house import HOST, LONELY, PHONE, House, browse, says, write_talk
 
 if TYPE_CHECKING:
-    from playwright.async_api import Locator, Page
+    from playwright.async_api import CDPSession, Locator, Page, Request
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
@@ -33,6 +34,10 @@ DROP = """
   return transfer;
 }
 """
+
+SLOWLY = 600_000
+"""Bytes a second: slow enough to cut something off in the middle."""
+SIZES = re.compile(r"· (.*?) of ")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -139,3 +144,49 @@ async def framed(house: House, frames: str, recording: str) -> None:
     async with page.expect_console_message(lambda message: "frame" in message.text.lower()):
         await page.goto(f"{other}/?show={house.url}/embed/recordings/{recording}")
     assert await player.get_by_test_id("embed-play").count() == 0
+
+
+async def test_an_upload_goes_on_after_the_network_and_after_the_page(brought: House, tmp_path: Path) -> None:
+    brought.excuse(LONELY)
+    sound = await asyncio.to_thread(write_talk, tmp_path / "walk.wav", 40)
+    page = await brought.visitor()
+    page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
+    await page.goto(f"{brought.url}/uploads")
+    await page.get_by_test_id("start-after-check").check()
+    network = await page.context.new_cdp_session(page)
+    await network.send("Network.enable")
+    await slow(network, SLOWLY)
+    await page.get_by_test_id("upload-files").set_input_files(sound)
+    words = line(page, sound.name).get_by_test_id("upload-words")
+    await says(words, r"Sending · (?!0 )")
+
+    await slow(network, SLOWLY, offline=True)
+    await says(words, "connection is lost")
+    await slow(network, SLOWLY)
+    await says(words, r"Sending · [1-9.]+ MB of")
+    await line(page, sound.name).get_by_test_id("upload-main").press("Enter")
+    await says(words, r"Paused · (?!0 )")
+    paused_at = SIZES.search(await words.inner_text())
+    assert paused_at is not None
+
+    await page.reload()
+    await says(words, rf"Stopped at {re.escape(paused_at.group(1))} of .*Choose the same file again")
+    await slow(network, -1)
+    sent: list[Request] = []
+    page.on("request", lambda request: sent.append(request) if request.method == "PATCH" else None)
+    await page.get_by_test_id("upload-files").set_input_files(sound)
+    await says(words, "Looked at")
+    assert sent and all(int(request.headers["upload-offset"]) > 0 for request in sent)
+    assert await page.get_by_test_id("upload").filter(has_text=sound.name).count() == 1
+    found = line(page, sound.name).get_by_test_id("diagnosis")
+    await says(found, r"Length\s*0:40\s*Format\s*WAV, 48 kHz, mono")
+    await line(page, sound.name).get_by_test_id("upload-remove").click()
+    await line(page, sound.name).wait_for(state="detached")
+
+
+async def slow(network: CDPSession, rate: int, offline: bool = False) -> None:
+    """Let the browser send `rate` bytes a second, as many as it can for -1, or nothing."""
+    await network.send(
+        "Network.emulateNetworkConditions",
+        {"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": rate},
+    )

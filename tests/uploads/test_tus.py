@@ -34,6 +34,15 @@ def kept(server: Server, upload_id: str) -> bytes:
     return server.services.uploads.folders.content(upload_id).read_bytes()
 
 
+async def begin_part(server: Server, place: str, count: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Announce all of DATA as one part, and send the first `count` bytes of it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    head = f"PATCH {place} HTTP/1.1\r\nHost: 127.0.0.1\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
+    writer.write(f"{head}Content-Type: {PART}\r\nContent-Length: {len(DATA)}\r\n\r\n".encode() + DATA[:count])
+    await writer.drain()
+    return reader, writer
+
+
 async def test_the_server_says_what_it_can(server: Server, http: aiohttp.ClientSession) -> None:
     async with http.options("/api/v1/uploads") as response:
         assert response.status == 204
@@ -73,10 +82,7 @@ async def test_what_came_before_the_line_was_cut_is_kept_and_gone_on_with(
 ) -> None:
     place = await create(http, len(DATA), filename="a.wav")
     upload_id = place.split("/")[-2]
-    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    head = f"PATCH {place} HTTP/1.1\r\nHost: 127.0.0.1\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
-    writer.write(f"{head}Content-Type: {PART}\r\nContent-Length: {len(DATA)}\r\n\r\n".encode() + DATA[:120_000])
-    await writer.drain()
+    _, writer = await begin_part(server, place, 120_000)
     while server.services.uploads._receiver.heard(upload_id) < 50_000:
         await asyncio.sleep(0.01)
     writer.transport.abort()
@@ -268,10 +274,10 @@ async def test_what_does_not_go_on_expires_and_so_do_folders_of_nobody(
     await server.services.uploads.tidy()
     assert folders(server) == [young]
     assert [item.id for item in (await table.page("local")).items] == [young]
-    await table.change(young, now - timedelta(days=8), state=UploadState.DONE.value)
+    await table.change(young, now - timedelta(days=8), received=len(DATA), state=UploadState.DONE.value)
     await server.services.uploads.tidy()
     assert folders(server) == []  # the row stays: it says what became of the file
-    assert (await table.get(young)).state == UploadState.DONE
+    assert ((await table.get(young)).state, (await table.get(young)).received) == (UploadState.DONE, 0)
 
 
 async def test_where_the_queue_is_full_a_file_waits_to_be_looked_at(start: Callable[..., Any]) -> None:

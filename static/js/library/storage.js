@@ -10,7 +10,7 @@ const NEARLY = 0.9;
 export function storageWords({ used_bytes: used, quota_bytes: quota, bin_bytes: bin, uploads_bytes: uploads }) {
   const parts = [quota === null ? `${size(used)} used` : `${size(used)} of ${size(quota)} used`];
   if (bin > 0) parts.push(`${size(bin)} of it in the bin`);
-  if (uploads > 0) parts.push(`${size(uploads)} of it uploads on their way`);
+  if (uploads > 0) parts.push(`${size(uploads)} of it uploaded files`);
   return parts.join(", ");
 }
 

@@ -192,7 +192,7 @@ export class Row {
 
 /** @param {Entry} entry @param {Action | undefined} action */
 function act(entry, action) {
-  if (action === "pause") entry.transfer?.pause();
+  if (action === "pause") void entry.transfer?.pause();
   else if (action === "go-on" || action === "retry") line.retry(entry);
   else if (action === "start" && entry.item) void told(startUpload(entry.item.id));
 }

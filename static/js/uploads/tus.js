@@ -14,11 +14,11 @@ import { Emitter } from "../emitter.js";
  */
 
 export const VERSION = "1.0.0";
-const LEAST_PIECE = 256 * 1024;
-const FIRST_PIECE = 1024 * 1024;
+const LEAST_PIECE = 128 * 1024;
+const FIRST_PIECE = 256 * 1024;
 const MOST_PIECE = 16 * 1024 * 1024;
-/** How long a piece is to take: lost ones cost little, and there are not many of them. */
-const PIECE_MS = 4000;
+/** How long a piece is to take: of one that is cut off nothing is kept where the server compares, so it costs little. */
+const PIECE_MS = 1500;
 /** A piece of which nothing has gone out for so long is given up. */
 const STALLED_MS = 30_000;
 const PASSING = new Set([0, 408, 423, 429, 500, 502, 503, 504]);
@@ -180,16 +180,21 @@ export class Transfer extends Emitter {
 
   async create() {
     const headers = { "Tus-Resumable": VERSION, "Upload-Length": String(this.file.size), "Upload-Metadata": metadataHeader(this.metadata) };
-    const answer = await request(this.endpoint, { method: "POST", headers, signal: this.abort.signal });
+    // Not cut off by a pause: the server would have made room for it, and nobody would know where.
+    const answer = await request(this.endpoint, { method: "POST", headers });
     this.url = new URL(answer.headers.get("Location") ?? "", new URL(this.endpoint, location.href)).pathname;
     this.offset = 0;
+    if (this.state === "cancelled") return this.forget();
     this.created(this.url);
     this.changed();
+    return undefined;
   }
 
   /** How much of it is there. */
   async ask() {
+    const { turn } = this;
     const answer = await request(this.url, { method: "HEAD", headers: { "Tus-Resumable": VERSION }, cache: "no-store", signal: this.abort.signal });
+    if (turn !== this.turn) return;
     this.offset = Number(answer.headers.get("Upload-Offset"));
     this.under = 0;
     this.changed();
@@ -262,14 +267,23 @@ export class Transfer extends Emitter {
     this.become(state);
   }
 
-  pause() {
+  /** Stop; what is there of it by now, the server says: more than it has told, or less than has gone out. */
+  async pause() {
     this.halt("paused");
+    if (!this.url) return;
+    this.abort = new AbortController();
+    await this.ask().catch(() => undefined);
   }
 
   /** Give it up, and have what is there thrown away. */
   async cancel() {
     this.halt("cancelled");
-    if (this.url) await request(this.url, { method: "DELETE", headers: { "Tus-Resumable": VERSION }, keepalive: true }).catch(() => undefined);
+    if (this.url) await this.forget();
+  }
+
+  /** Have the server throw away what is there. */
+  async forget() {
+    await request(this.url, { method: "DELETE", headers: { "Tus-Resumable": VERSION }, keepalive: true }).catch(() => undefined);
   }
 }
 
