@@ -6,7 +6,7 @@ from aiohttp import web
 
 from server.accounts import Action
 from server.web.middleware import CONTENT_SECURITY_POLICY
-from server.web.pages import static_file
+from server.web.pages import static_document
 from server.web.routing import Call, RouteTable
 
 table = RouteTable("embed")
@@ -22,7 +22,7 @@ table = RouteTable("embed")
 )
 async def player(call: Call) -> web.StreamResponse:
     """The document is everybody's and says nothing of the recording: what it asks for goes through the one gate."""
-    response = static_file("embed.html")
+    response = await static_document("embed.html", "js/embed.js")
     sites = " ".join(call.services.settings.embed_sites) or "'none'"
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.replace(
         "frame-ancestors 'none'", f"frame-ancestors {sites}"

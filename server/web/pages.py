@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import mimetypes
 from pathlib import Path
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 import server
 from server.accounts import Action
 from server.errors import NotFound
-from server.web.preload import document
+from server.web import preload
+from server.web.assets import Asset, Assets
+from server.web.early import early
 from server.web.routing import Call, RouteTable
 
-TYPES = {
-    ".js": "text/javascript",
-    ".mjs": "text/javascript",
-    ".webmanifest": "application/manifest+json",
-    ".svg": "image/svg+xml",
-}
+FOR_GOOD = "public, max-age=31536000, immutable"
+ASK_AGAIN = "no-cache"
 
 table = RouteTable("pages")
 
@@ -33,9 +30,20 @@ def static_dir() -> Path:
     return installed if installed.is_dir() else package.parent / "static"
 
 
+@functools.cache
+def assets() -> Assets:
+    """What there is of the page."""
+    return Assets(static_dir())
+
+
+async def prepare(_: web.Application) -> None:
+    """Nobody waits for the files to be read."""
+    await asyncio.to_thread(assets().look)
+
+
 async def page(call: Call) -> web.StreamResponse:
     """Every address of the page is the same document; the page reads the address."""
-    return await _document(call.request.path)
+    return await _document(call.request.path, data=await early(call))
 
 
 PAGES = (
@@ -51,23 +59,29 @@ for _path in PAGES:
     "GET", "/static/{path:.+}", Action.VIEW_PAGE, "A file of the page", produces="*/*", errors=(404,), documented=False
 )
 async def asset(call: Call) -> web.StreamResponse:
-    return _file(await asyncio.to_thread(_find, static_dir(), call.path("path")))
+    if not assets().version:
+        await asyncio.to_thread(assets().look)
+    found = assets().find(call.path("path"))
+    if found is None:
+        raise NotFound("There is no such file.")
+    return _send(call.request, *found)
 
 
 @table.route("GET", "/favicon.ico", Action.VIEW_PAGE, "The icon", produces="image/svg+xml", documented=False)
 async def icon(call: Call) -> web.StreamResponse:
-    return _file(static_dir() / "favicon.svg")
+    return await _named(call, "favicon.svg")
 
 
 @table.route("GET", "/sw.js", Action.VIEW_PAGE, "Its service worker", produces="text/javascript", documented=False)
 async def service_worker(call: Call) -> web.StreamResponse:
     # Its own address is the part of the site that a service worker may look after.
-    return _file(static_dir() / "sw.js")
+    return await _named(call, "sw.js")
 
 
-def static_file(name: str) -> web.FileResponse:
-    """A document of the page's folder, by a name of our own."""
-    return _file(static_dir() / name)
+async def static_document(name: str, begin: str) -> web.Response:
+    """A document of its own in the page's folder, and all modules that `begin` needs."""
+    await asyncio.to_thread(assets().look)
+    return _html(name, (begin,), ())
 
 
 async def not_found(path: str) -> web.Response:
@@ -75,28 +89,40 @@ async def not_found(path: str) -> web.Response:
     return await _document(path, status=404)
 
 
-async def _document(path: str, status: int = 200) -> web.Response:
-    text = await asyncio.to_thread(document, static_dir(), path)
-    return web.Response(text=text, status=status, content_type="text/html", headers={"Cache-Control": "no-cache"})
+async def _document(path: str, status: int = 200, data: tuple[str, ...] = ()) -> web.Response:
+    await asyncio.to_thread(assets().look)
+    app = assets().files[preload.APP].plain.decode()
+    return _html("index.html", preload.beginning(app, path), data, status)
 
 
-def _find(root: Path, name: str) -> Path:
-    missing = NotFound("There is no such file.")
-    if "\0" in name:
-        raise missing
-    root = root.resolve()
-    try:
-        path = (root / name).resolve()
-        if path.is_relative_to(root) and path.is_file():
-            return path
-    except OSError:  # longer than a name can be
-        raise missing from None
-    raise missing
+def _html(name: str, begin: tuple[str, ...], data: tuple[str, ...], status: int = 200) -> web.Response:
+    there = assets()
+    text = preload.document(there.files[name].plain.decode(), there.base, _needed(there.version, begin), data)
+    return web.Response(text=text, status=status, content_type="text/html", headers={"Cache-Control": ASK_AGAIN})
 
 
-def _file(path: Path, status: int = 200) -> web.FileResponse:
-    # Nothing is built, so names carry no version: browsers ask again, and mostly hear "not modified".
-    kind = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    if kind.startswith("text/") or kind.endswith("json"):
-        kind += "; charset=utf-8"
-    return web.FileResponse(path, status=status, headers={"Content-Type": kind, "Cache-Control": "no-cache"})
+@functools.lru_cache(maxsize=32)
+def _needed(version: str, begin: tuple[str, ...]) -> list[str]:
+    texts = {name: one.plain.decode() for name, one in assets().files.items() if name.endswith(".js")}
+    return preload.needed(texts, begin)
+
+
+async def _named(call: Call, name: str) -> web.StreamResponse:
+    if not assets().version:
+        await asyncio.to_thread(assets().look)
+    return _send(call.request, assets().files[name], for_good=False)
+
+
+def _send(request: web.Request, one: Asset, for_good: bool) -> web.Response:
+    """A file, or that it has not changed. Addresses without a version are asked for again each time (RFC 9111)."""
+    packed = one.packed is not None and "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "")
+    etag = f'"{one.digest}{"-gzip" if packed else ""}"'
+    headers = {"ETag": etag, "Cache-Control": FOR_GOOD if for_good else ASK_AGAIN}
+    if one.packed is not None:
+        headers["Vary"] = "Accept-Encoding"
+    if etag in request.headers.get(hdrs.IF_NONE_MATCH, ""):
+        return web.Response(status=304, headers=headers)
+    headers["Content-Type"] = one.kind
+    if packed:
+        headers["Content-Encoding"] = "gzip"
+    return web.Response(body=one.packed if packed else one.plain, headers=headers)

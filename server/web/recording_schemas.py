@@ -136,10 +136,18 @@ class SpeakerShare(BaseModel):
     share: float = Field(description="0 to 1, of all that anybody said.")
 
 
+class DetailQuery(Request):
+    """How much is told of one recording."""
+
+    speakers: bool = Field(True, description="Who talks how long, which takes a moment for hours of captions.")
+
+
 class RecordingDetail(RecordingOut):
     """A recording, and what is known of it."""
 
-    speakers: list[SpeakerShare] = Field(description="In the order in which they first spoke.")
+    speakers: list[SpeakerShare] = Field(
+        description="In the order in which they first spoke; none where the query says `speakers=false`."
+    )
     facts: FactsOut | None = Field(description="Null until it is finished.")
 
 

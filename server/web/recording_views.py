@@ -70,13 +70,15 @@ def matches(found: FoundRecording, actor: Actor) -> list[schemas.MatchOut]:
     ]
 
 
-async def detail(services: Services, actor: Actor, item: Recording) -> schemas.RecordingDetail:
-    """One recording with all that is known of it."""
+async def detail(
+    services: Services, actor: Actor, item: Recording, *, speakers: bool = True
+) -> schemas.RecordingDetail:
+    """One recording with all that is known of it; without who talks how long where nobody wants to know."""
     shown, found = await show(services, actor, item), Facts.from_json(item.facts)
     told = facts(found, own=item.owner == actor.id) if found is not None else None
-    talk = await speakers_of(services.store, item.stream_id)
-    speakers = [schemas.SpeakerShare.model_validate(one, from_attributes=True) for one in talk]
-    return schemas.RecordingDetail(**dict(shown), speakers=speakers, facts=told)
+    talk = await speakers_of(services.store, item.stream_id) if speakers else []
+    shares = [schemas.SpeakerShare.model_validate(one, from_attributes=True) for one in talk]
+    return schemas.RecordingDetail(**dict(shown), speakers=shares, facts=told)
 
 
 def facts(item: Facts, *, own: bool) -> schemas.FactsOut:

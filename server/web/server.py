@@ -105,6 +105,7 @@ def make_app(services: Services) -> web.Application:
     describe: Callable[[], bytes] = functools.cache(lambda: json.dumps(document(ROUTES)).encode())
     app[DESCRIBE] = describe
     app.on_response_prepare.append(middleware.add_headers)
+    app.on_startup.append(pages.prepare)
     app.on_shutdown.append(_say_goodbye)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _handler(route))

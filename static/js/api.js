@@ -111,8 +111,8 @@ export const changeStream = (id, change) => json(`/api/v1/streams/${part(id)}`, 
 export const endStream = (id) => json(`/api/v1/streams/${part(id)}/end`, "POST");
 /** @param {string | null} [cursor] @param {string} [owner] whose @returns {Promise<{ items: Recording[], total: number, next: string | null }>} */
 export const getRecordings = (cursor, owner) => json(`/api/v1/recordings?${new URLSearchParams({ ...(cursor ? { cursor } : {}), ...(owner ? { owner } : {}) })}`);
-/** @param {string} id @returns {Promise<Recording>} */
-export const getRecording = (id) => json(`/api/v1/recordings/${part(id)}`);
+/** @param {string} id @returns {Promise<Recording>} without who talks how long: it is counted from the captions anyway */
+export const getRecording = (id) => json(`/api/v1/recordings/${part(id)}?speakers=false`);
 /** @param {string} id @param {string} title @returns {Promise<Recording>} */
 export const renameRecording = (id, title) => json(`/api/v1/recordings/${part(id)}`, "PATCH", { title });
 /** @param {string} id @returns {Promise<null>} */

@@ -207,7 +207,8 @@ async def test_what_an_address_says_is_text_and_leads_nowhere_else(town: House) 
         await _only_text(page)
     where = """async (next) => {
       history.replaceState(null, "", `/sign-in?next=${encodeURIComponent(next)}`);
-      return (await import("/static/js/people/door.js")).nextPath("/live");
+      const door = new URL("people/door.js", document.querySelector("script[type=module]").src);
+      return (await import(door)).nextPath("/live");
     }"""
     for next_ in ELSEWHERE:
         assert await page.evaluate(where, next_) == "/live"

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pyt
 
 WATCH_STATES = """
 async () => {
-  const { publisher } = await import("/static/js/studio/publisher.js");
+  const { publisher } = await import(new URL("studio/publisher.js", document.querySelector("script[type=module]").src));
   window.states = [];
   publisher.watch(() => {
     const now = `${publisher.state} ${publisher.stream?.state}`;
@@ -32,7 +32,7 @@ async () => {
 
 UNPLUG = """
 async () => {
-  const { publisher } = await import("/static/js/studio/publisher.js");
+  const { publisher } = await import(new URL("studio/publisher.js", document.querySelector("script[type=module]").src));
   const [track] = publisher.microphone.stream.getTracks();
   track.stop();
   window.refused = navigator.mediaDevices.getUserMedia;

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -11,8 +13,11 @@ import pytest
 
 from server.app import Server
 from server.config import load_settings
+from server.web import preload
+from server.web.assets import LARGEST, Assets
 from server.web.middleware import host_known
-from server.web.pages import static_dir
+from server.web.pages import PAGES, assets, static_dir
+from tests.web.test_recordings import keep
 from tests.web.test_routes import problem
 
 
@@ -34,17 +39,105 @@ async def test_every_address_of_the_page_is_the_page(http: aiohttp.ClientSession
     assert "<script>" not in text
 
 
+NAMED = re.compile(r'<link rel="(modulepreload|preload)"[^>]* href="([^"]+)"')
+
+
+async def named_by(http: aiohttp.ClientSession, path: str) -> dict[str, list[str]]:
+    """What a document names, by how: modules, and data."""
+    async with http.get(path, headers={"Accept": "text/html"}) as response:
+        found = NAMED.findall(await response.text())
+    return {kind: [address.replace("&amp;", "&") for way, address in found if way == kind] for kind, _ in found}
+
+
 async def test_the_document_names_every_module_that_its_address_needs(http: aiohttp.ClientSession) -> None:
-    named = {}
-    for path in ("/recordings/abc", "/listen/abc", "/nothing-of-ours"):
-        async with http.get(path) as response:
-            named[path] = set(re.findall(r'modulepreload" href="/static/(js/[\w/]+\.js)"', await response.text()))
-    assert {"js/app.js", "js/dom.js", "js/views/recording.js", "js/recording/waveform.js"} <= named["/recordings/abc"]
-    assert "js/views/listen.js" not in named["/recordings/abc"]
-    assert "js/views/listen.js" in named["/listen/abc"]
-    for name in named["/recordings/abc"]:
-        async with http.get(f"/static/{name}") as response:
-            assert response.status == 200
+    """Of every address that the page knows: what it begins with, what it shows, and all that they import."""
+    routes = preload.views((static_dir() / preload.APP).read_text("utf-8"))
+    assert len(routes) >= 15
+    for declared in PAGES:
+        path = re.sub(r"\{\w+\}", "abc", declared)
+        modules = (await named_by(http, path))["modulepreload"]
+        names = {re.fullmatch(r"/static/~\w+/(js/[\w/]+\.js)", address)[1] for address in modules}  # type: ignore[index]
+        shown = next(view for pattern, view in routes if pattern.search(path))
+        assert {preload.APP, shown} <= names, path
+        for name in names:
+            text = (static_dir() / name).read_text("utf-8")
+            imported = re.findall(r'^(?:import|export) (?:[^"]*? from )?"(\.[^"]+)";$', text, re.MULTILINE)
+            beside = {os.path.normpath(Path(name).parent / other) for other in imported}
+            assert beside <= names, (path, name)
+        assert len(names) == len(modules)
+        if path == "/recordings/abc":
+            assert "js/views/studio.js" not in names  # what is not shown comes afterwards
+
+
+async def test_modules_and_sheets_have_addresses_that_browsers_may_keep(http: aiohttp.ClientSession) -> None:
+    async with http.get("/recordings") as response:
+        text = await response.text()
+    files = re.findall(r'(?:src|href)="(/static/[^"]+)"', text)
+    assert len(files) > 60
+    for address in files:
+        assert address.startswith(f"/static/~{assets().version}/")
+        async with http.get(address) as response:
+            assert response.status == 200, address
+            assert "immutable" in response.headers["Cache-Control"]
+    # A page that was loaded before the server changed gets what there is, and does not keep it.
+    async with http.get("/static/~0123456789abcdef/js/app.js") as response:
+        assert response.status == 200
+        assert response.headers["Cache-Control"] == "no-cache"
+
+
+async def test_texts_are_sent_packed_to_whoever_can_unpack_them(http: aiohttp.ClientSession) -> None:
+    sent = {}
+    for way in ("gzip", "identity"):
+        async with http.get("/static/css/base.css", headers={"Accept-Encoding": way}) as response:
+            assert response.headers["Vary"] == "Accept-Encoding"
+            sent[way] = (response.headers["ETag"], int(response.headers["Content-Length"]), await response.text())
+    assert sent["gzip"][0] != sent["identity"][0]
+    assert sent["gzip"][1] < 0.5 * sent["identity"][1]
+    assert sent["gzip"][2] == sent["identity"][2]
+    async with http.get("/static/icons/192.png") as response:
+        assert "Content-Encoding" not in response.headers
+
+
+def test_a_page_that_is_worked_on_is_read_again(tmp_path: Path) -> None:
+    (tmp_path / "js").mkdir()
+    (tmp_path / "js/app.js").write_text("one")
+    found = Assets(tmp_path)
+    found.look()
+    before = found.version
+    assert found.find(f"~{before}/js/app.js") == (found.files["js/app.js"], True)
+    (tmp_path / "js/app.js").write_text("another")
+    (tmp_path / "large.bin").write_bytes(bytes(LARGEST + 1))
+    found.look()
+    assert found.version != before
+    later, for_good = found.find(f"~{before}/js/app.js") or (None, None)
+    assert later is not None
+    assert (later.plain, for_good) == (b"another", False)
+    assert found.find("large.bin") is None  # what waits in memory is bounded
+    assert found.find("../js/app.js") is None
+
+
+async def test_a_recording_s_page_has_its_data_named_for_those_who_may_have_it(
+    server: Server, http: aiohttp.ClientSession
+) -> None:
+    """What the page asks for first is asked for while its modules come; what would be refused is not named."""
+    assert (await named_by(http, "/recordings/abc"))["preload"] == ["/api/v1/auth", "/api/v1/me", "/api/v1/config"]
+    kept = await keep(server)
+    data = (await named_by(http, f"/recordings/{kept.name}"))["preload"]
+    assert data[3:] == [
+        f"/api/v1/recordings/{kept.name}?speakers=false",
+        f"/api/v1/recordings/{kept.name}/peaks",
+        f"/api/v1/streams/{kept.name}/captions?limit=60",
+    ]
+    for address in data:
+        async with http.get(address) as response:
+            assert response.status == 200, address
+
+
+async def test_nothing_is_named_for_those_who_may_not_have_it(start: Callable[..., Any]) -> None:
+    closed = await start(accounts=True)
+    await keep(closed)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{closed.port}") as nobody:
+        assert (await named_by(nobody, "/recordings/abc"))["preload"] == ["/api/v1/auth", "/api/v1/config"]
 
 
 async def test_the_service_worker_may_look_after_the_whole_site(http: aiohttp.ClientSession) -> None:

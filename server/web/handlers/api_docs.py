@@ -10,7 +10,7 @@ from pathlib import Path
 from aiohttp import web
 
 from server.accounts import Action
-from server.web.pages import static_file
+from server.web.pages import static_document
 from server.web.routing import Call, RouteTable
 
 FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
@@ -21,7 +21,7 @@ table = RouteTable("pages")
 
 @table.route("GET", "/api/docs", Action.VIEW_PAGE, "This API, to read and try", produces="text/html", documented=False)
 async def page(call: Call) -> web.StreamResponse:
-    return static_file("api.html")
+    return await static_document("api.html", "js/apidocs.js")
 
 
 async def asset(call: Call) -> web.StreamResponse:

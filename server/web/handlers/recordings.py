@@ -18,6 +18,7 @@ from server.store.records import Recording
 from server.web import recording_views
 from server.web.recording_schemas import (
     DeleteQuery,
+    DetailQuery,
     PeaksOut,
     RecordingDetail,
     RecordingList,
@@ -84,10 +85,12 @@ async def list_recordings(call: Call) -> RecordingList:
     Action.READ_RECORDING,
     "One recording, and what is known of it",
     resource=load,
+    query=DetailQuery,
     answer=RecordingDetail,
 )
 async def read_recording(call: Call) -> RecordingDetail:
-    return await recording_views.detail(call.services, call.actor, call.subject)
+    told = call.query(DetailQuery).speakers
+    return await recording_views.detail(call.services, call.actor, call.subject, speakers=told)
 
 
 @table.route(
