@@ -54,10 +54,6 @@ CHROMIUM_ARGS = [
 ]
 
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-"""Before anything imports torch: tests share few processors, and idle threads that spin take them."""
-
-
 # ---- what is there, and what must be
 
 
