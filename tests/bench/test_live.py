@@ -35,43 +35,63 @@ def bench(*arguments: str) -> dict[str, Any]:
     return result
 
 
-def once_in_six(judge: Callable[[dict[str, Any]], None], *arguments: str) -> None:
-    """Run `clearcast bench` until `judge` has nothing to object, six times at most: others use the machine too."""
+Judge = Callable[[dict[str, Any]], None]
+
+
+def once_in_six(certain: Judge, judge: Judge, *arguments: str) -> None:
+    """Run `clearcast bench` until `judge` has nothing to object, six times at most: others use the machine too.
+
+    What does not depend on the machine is for `certain`, whose first objection is the last.
+    """
     for left in reversed(range(6)):
+        result, objection = None, None
         try:
-            judge(bench(*arguments))
+            result = bench(*arguments)
+            judge(result)
+        except AssertionError as error:
+            objection = error
+        if result is not None:
+            certain(result)
+        if objection is None:
             return
-        except AssertionError:
-            if not left:
-                raise
+        if not left:
+            raise objection
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_fanout_prints_what_a_listener_costs_and_what_it_cost_otherwise() -> None:
-    once_in_six(costs_less_than_otherwise, "fanout", "--listeners", "4", "--seconds", "1", "--rounds", "1", "--no-lag")
+    options = ("--listeners", "4", "--seconds", "1", "--rounds", "1", "--no-lag")
+    once_in_six(is_an_account_of_fanout, costs_less_than_otherwise, "fanout", *options)
+
+
+def is_an_account_of_fanout(result: dict[str, Any]) -> None:
+    assert result["rounds"] == {"relay": 1, "aiortc_packets": 1, "clearcast": 1}
+    assert result["us_per_packet_sendto"] > 0
+    assert result["ratio_to_relay"] == pytest.approx(result["us_per_packet_relay"] / result["us_per_packet"], rel=1e-3)
+    assert result["loop_lag_p99_ms"] is None  # not measured
 
 
 def costs_less_than_otherwise(result: dict[str, Any]) -> None:
-    assert result["rounds"] == {"relay": 1, "aiortc_packets": 1, "clearcast": 1}
-    assert result["us_per_packet_sendto"] > 0
     assert 0 < result["us_per_packet_floor"] < result["us_per_packet"] < result["us_per_packet_relay"]
-    assert result["ratio_to_relay"] == pytest.approx(result["us_per_packet_relay"] / result["us_per_packet"], rel=1e-3)
-    assert result["loop_lag_p99_ms"] is None  # not measured
     assert 0 < result["setup_ms_dtls"] < result["setup_ms"]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_latency_is_longer_with_the_denoiser_by_what_it_looks_ahead() -> None:
-    once_in_six(is_longer_by_the_lookahead, "latency", "--seconds", "4", "--runs", "1")
+    once_in_six(is_an_account_of_latency, is_longer_by_the_lookahead, "latency", "--seconds", "4", "--runs", "1")
+
+
+def is_an_account_of_latency(result: dict[str, Any]) -> None:
+    assert result["p50_ms_off"] <= result["p95_ms_off"]
+    assert result["engine"] in ("DeepFilterNet3", "RNNoise")
 
 
 def is_longer_by_the_lookahead(result: dict[str, Any]) -> None:
-    assert 20 < result["p50_ms_off"] <= result["p95_ms_off"]
+    assert result["p50_ms_off"] > 20
     # 30 ms of lookahead and 20 ms for the answer; the rest is a busy machine.
     assert 30 < result["p50_ms_on"] - result["p50_ms_off"] < 120
-    assert result["engine"] in ("DeepFilterNet3", "RNNoise")
 
 
 def test_the_latency_found_is_the_one_that_was_made() -> None:

@@ -69,14 +69,17 @@ def test_packets_that_went_missing_are_counted() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_short_soak_says_what_it_saw() -> None:
-    once_in_six(says_what_it_saw, "soak", "--minutes", "0.1", "--listeners", "2")
+    once_in_six(has_let_go, has_missed_nothing, "soak", "--minutes", "0.1", "--listeners", "2")
 
 
-def says_what_it_saw(result: dict[str, Any]) -> None:
+def has_missed_nothing(result: dict[str, Any]) -> None:
     assert result["packets"] > 2 * 250
     assert result["packets_missing"] == 0
     assert result["hops_clean"] + result["hops_late"] > 500
     assert result["events"] > 10
+
+
+def has_let_go(result: dict[str, Any]) -> None:
     assert result["idle_descriptors"][1] <= result["idle_descriptors"][0]
     assert set(result["holds"]) == {
         *("memory", "hops", "hops_in_time", "queues", "descriptors_and_threads", "packets", "let_go")
