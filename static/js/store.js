@@ -122,6 +122,8 @@ class Store extends Emitter {
   learn(stream) {
     const before = this.known.get(stream.id)?.stream;
     if (before?.state === "ended" && stream.state !== "ended" && !this.vanished(stream.id)) return;
+    // Answers and events cross: what was said at an earlier moment of the stream is known better by now.
+    if (before?.state === "live" && stream.state === "live" && stream.duration_s < before.duration_s) return;
     // The event of the end and an answer that was written before it may cross: a stream never gets shorter.
     const duration = stream.state === "ended" ? Math.max(stream.duration_s, before?.duration_s ?? 0) : stream.duration_s;
     this.set({ ...stream, duration_s: duration });
