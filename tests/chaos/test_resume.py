@@ -41,6 +41,7 @@ def heard_again(ear: Ear, moments: list[int]) -> list[float]:
     return [(next(arrival for arrival in loud if arrival > moment) - moment) / SAMPLE_RATE for moment in moments]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_a_listener_hears_on_however_often_the_publisher_is_cut_off(tmp_path: Path) -> None:
     clock = SystemClock()

@@ -122,6 +122,7 @@ async def end(server: LocalServer, speaker: Speaker) -> dict[str, object]:
     return stream
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 async def test_a_server_that_stood_still_makes_up_for_it(tmp_path: Path) -> None:
     # What was said while the server stood still is there, but for a hop or two where it had caught up. A machine that

@@ -69,6 +69,7 @@ async def turns(page: Page, enough: Callable[[list[tuple[str, int]]], bool]) -> 
             await asyncio.sleep(0.2)
 
 
+@pytest.mark.slow
 async def test_listeners_read_who_says_what_and_see_the_talker_name_them(talking: House, album: Album) -> None:
     # Pages that draw little leave the processor to the models.
     talker, listener = [await talking.visitor(reduced_motion="reduce") for _ in range(2)]

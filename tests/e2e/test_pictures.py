@@ -76,6 +76,7 @@ async def test_pages_on_which_nothing_has_happened(fresh: House, album: Album) -
         await album.take(page, name)
 
 
+@pytest.mark.slow
 async def test_pages_while_somebody_talks_and_loses_the_network(
     fresh: House, album: Album, chromium_path: str, talk_file: Path
 ) -> None:

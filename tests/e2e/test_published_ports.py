@@ -131,6 +131,7 @@ async def as_nobody(folder: Path) -> tuple[str, ...]:
     return NOBODY if await tried.wait() == 0 else ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("publish", [publish_by_program, publish_by_rules])
 @pytest.mark.timeout(300)
 async def test_audio_goes_both_ways_through_one_tcp_and_one_udp_port(net: Net, tmp_path: Path, publish: object) -> None:

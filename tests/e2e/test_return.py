@@ -157,6 +157,7 @@ async def test_a_microphone_that_is_pulled_out_leaves_silence_and_comes_back_by_
     assert await talker.evaluate("window.states") == ["live live"]
 
 
+@pytest.mark.slow
 async def test_a_laptop_that_slept_goes_on_with_the_stream(house: House, chromium_path: str, talk_file: Path) -> None:
     friend = await house.visitor()
     others = set(descendants(os.getpid()))

@@ -85,6 +85,7 @@ async def check(page: Page, name: str) -> None:
     assert await page.evaluate(TOO_SMALL) == [], f"{name} on a phone"
 
 
+@pytest.mark.slow
 async def test_every_page_fits_shows_and_can_be_touched(house: House) -> None:
     talker, friend = await house.visitor(), await house.visitor()
     for name, way in WAYS.items():

@@ -29,6 +29,7 @@ LINE = 0.035
 """What the line through the lower row paints of it, about."""
 
 
+@pytest.mark.slow
 async def test_a_talker_hears_the_difference_then_sees_it_on_air(
     models_dir: Path, clips_dir: Path, server: LocalServer, launch_chromium: LaunchChromium
 ) -> None:

@@ -59,6 +59,7 @@ async def heard_again(friend: Page, network: Network) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.slow
 async def test_a_lost_network_is_told_and_the_same_stream_goes_on_by_itself(
     house: House, chromium_path: str, talk_file: Path
 ) -> None:
@@ -100,6 +101,7 @@ async def test_a_lost_network_is_told_and_the_same_stream_goes_on_by_itself(
         assert await house.leave() == []
 
 
+@pytest.mark.slow
 async def test_a_page_that_was_closed_while_live_goes_on_with_the_same_stream(house: House) -> None:
     talker, friend = await house.visitor(), await house.visitor()
     await go_live(talker, house.url, "Before the reload")
@@ -119,6 +121,7 @@ async def test_a_page_that_was_closed_while_live_goes_on_with_the_same_stream(ho
     await says(again.get_by_test_id("title"), "^Before the reload$")
 
 
+@pytest.mark.slow
 async def test_a_killed_denoiser_is_told_and_the_sound_goes_on(house: House) -> None:
     talker, friend = await house.visitor(), await house.visitor()
     await go_live(talker, house.url)
@@ -161,6 +164,7 @@ async def test_a_disk_that_gets_full_is_told_while_the_stream_goes_on(house: Hou
     await stop(talker)
 
 
+@pytest.mark.slow
 async def test_a_server_that_was_started_again_goes_on_with_the_stream_for_everybody(
     house: House, tmp_path: Path, chromium_path: str, talk_file: Path
 ) -> None:

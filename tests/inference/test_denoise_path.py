@@ -71,6 +71,7 @@ class Speaker:
             self.out.append(frame)
 
 
+@pytest.mark.slow
 async def test_noise_falls_by_ten_decibels_and_more(service: WorkerDenoiseService, clips_dir: Path) -> None:
     noisy = read(clips_dir / "denoise" / "noisy_snr0.wav")[: 8 * 48_000]
     clean = read(clips_dir / "denoise" / "clean_freesound_33711.wav")

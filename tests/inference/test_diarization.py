@@ -103,6 +103,7 @@ def speakers(turns: Sequence[SpeakerTurn]) -> list[str]:
 # ---- what is told
 
 
+@pytest.mark.slow
 def test_it_is_no_worse_than_diarts_own_pipeline(
     diarizer: Diarizer, talk: Samples, reference: list[SpeakerTurn]
 ) -> None:

@@ -150,6 +150,7 @@ def test_digital_silence_moves_no_gain() -> None:
     assert np.isfinite(out).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_the_first_two_seconds_and_quiet_talkers_are_no_worse_than_the_input(
     models_dir: Path, clips_dir: Path, monkeypatch: pytest.MonkeyPatch, model: str

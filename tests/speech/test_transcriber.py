@@ -72,6 +72,7 @@ def test_silence_is_never_decoded() -> None:
     assert driver.out[-1] == Watermark(600 * SAMPLE_RATE)
 
 
+@pytest.mark.slow
 @given(
     cuts=st.lists(st.integers(1, 30 * SAMPLE_RATE), max_size=12),
     late=st.integers(0, 3),
