@@ -30,7 +30,7 @@ from tests.machine import ROOT_ONLY
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.costs"]
 
 KINDS = {"models_dir": "models", "clips_dir": "models", "chromium_path": "browser", "quality_metrics": "quality"}
 """Which kind of test a fixture makes of the test that asks for it."""

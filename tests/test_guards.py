@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests import guards
+from tests import costs, guards
 
 
 def _server_code(source: str) -> dict[str, Any]:
@@ -98,7 +98,7 @@ async def test_tasks_that_stay_are_named_and_cancelled() -> None:
 
 def test_a_test_that_fails_is_told_once(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> None:
     tests = pytester.mkpydir("tests")
-    for name in ("conftest.py", "guards.py", "machine.py"):
+    for name in ("conftest.py", "costs.py", "guards.py", "machine.py"):
         (tests / name).write_text((request.config.rootpath / "tests" / name).read_text())
     (tests / "test_sample.py").write_text(
         "import asyncio\n"
@@ -115,7 +115,7 @@ def test_skips_that_may_not_happen_fail(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     tests = pytester.mkpydir("tests")
-    for name in ("conftest.py", "guards.py", "machine.py"):
+    for name in ("conftest.py", "costs.py", "guards.py", "machine.py"):
         (tests / name).write_text((request.config.rootpath / "tests" / name).read_text())
     (tests / "test_sample.py").write_text(
         "import pytest\n"
@@ -135,3 +135,17 @@ def test_skips_that_may_not_happen_fail(
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(skipped=2, failed=1, errors=1)
     result.stdout.fnmatch_lines(["*CLEARCAST_REQUIRE names models*CLEARCAST_MODELS_DIR is not set*"])
+
+
+def test_a_dear_test_without_the_mark_is_named(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "DEAR_S", 0.1)
+    pytester.makeini("[pytest]\nmarkers =\n    slow")
+    work = "while time.process_time() < end:\n        pass"
+    dear = "def test_{}() -> None:\n    end = time.process_time() + 0.3\n    {}\n"
+    cheap = "def test_cheap() -> None:\n    time.sleep(0.3)\n"
+    marked = "@pytest.mark.slow\n" + dear.format("marked", work)
+    pytester.makepyfile(test_it="\n\n".join(["import time\nimport pytest", dear.format("dear", work), cheap, marked]))
+    result = pytester.runpytest_inprocess(plugins=[costs])
+    result.assert_outcomes(passed=3)
+    named = [line for line in result.outlines if "of processor time" in line]
+    assert len(named) == 1 and named[0].startswith("test_it.py::test_dear took 0.")

@@ -50,6 +50,7 @@ async def fresh(house: House, tmp_path: Path) -> AsyncIterator[House]:
         assert await new.leave() == []
 
 
+@pytest.mark.slow
 async def test_pages_on_which_nothing_has_happened(fresh: House, album: Album) -> None:
     page = await fresh.visitor()
     await page.goto(fresh.url)

@@ -60,6 +60,7 @@ async def connections(page: Page) -> list[str]:
     return states
 
 
+@pytest.mark.slow
 async def test_another_network_takes_over_without_a_gap(house: House) -> None:
     talker, friend = await house.visitor(), await house.visitor()
     await go_live(talker, house.url)
@@ -87,6 +88,7 @@ async def test_another_network_takes_over_without_a_gap(house: House) -> None:
     assert await connections(friend) == ["connected"]
 
 
+@pytest.mark.slow
 async def test_a_reload_offers_to_go_on_and_keeps_the_stream(house: House) -> None:
     talker, friend = await house.visitor(), await house.visitor()
     asked: list[str] = []
@@ -138,6 +140,7 @@ async def test_another_window_takes_the_stream_over_and_the_first_one_says_so(ho
     assert (await stream_of(house))["id"] == before["id"]
 
 
+@pytest.mark.slow
 async def test_a_microphone_that_is_pulled_out_leaves_silence_and_comes_back_by_itself(house: House) -> None:
     talker, friend = await house.visitor(), await house.visitor()
     await go_live(talker, house.url)

@@ -90,6 +90,7 @@ def line(page: Page, name: str) -> Locator:
     return page.get_by_test_id("upload").filter(has_text=name)
 
 
+@pytest.mark.slow
 async def test_two_files_are_dropped_and_one_becomes_a_recording_that_is_found_by_a_word(
     brought: House, tmp_path: Path, frames: str, album: Album
 ) -> None:
