@@ -1,4 +1,4 @@
-"""`clearcast verify`: whether all recordings are what they were, while a server runs or not. Changes nothing."""
+"""`clearcast verify`: are recordings and uploads what they were? While a server runs or not; changes nothing."""
 
 from __future__ import annotations
 
@@ -6,32 +6,38 @@ import argparse
 import asyncio
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from server.config import Settings
 from server.recordings.files import RecordingFolders
 from server.recordings.verify import Verified, verify
 from server.store.database import database_url, must_be_there
 from server.store.store import Store
+from server.uploads.folders import UploadFolders
+from server.uploads.verify import verify_uploads
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
     """Say what is wrong; returns 1 where anything is. Raises ClearcastError."""
     url = database_url(settings.database_url, settings.data_dir)
     must_be_there(url)
-    found = asyncio.run(_look(url, settings, quiet=options.json))
+    found, uploads = asyncio.run(_look(url, settings, quiet=options.json))
     if options.json:
-        values = {"checked": found.checked, "left_out": found.left_out, "ok": not found.problems}
+        seen = {"checked": found.checked, "uploads": uploads, "left_out": found.left_out}
+        values = {**seen, "ok": not found.problems}
         print(json.dumps({**values, "problems": [asdict(problem) for problem in found.problems]}, ensure_ascii=False))
     else:
-        _tell(found)
+        _tell(found, uploads)
     return 1 if found.problems else 0
 
 
-async def _look(url: str, settings: Settings, *, quiet: bool) -> Verified:
+async def _look(url: str, settings: Settings, *, quiet: bool) -> tuple[Verified, int]:
+    """What was found, and how many uploads were looked at."""
     store = Store(url)  # not opened: that would bring the tables up to date
     try:
-        return await verify(store, RecordingFolders(settings.recordings_dir), _silent if quiet else _show)
+        found = await verify(store, RecordingFolders(settings.recordings_dir), _silent if quiet else _show)
+        uploads, wrong = await verify_uploads(store, UploadFolders(settings.uploads_dir))
+        return replace(found, problems=(*found.problems, *wrong)), uploads
     finally:
         await store.close()
 
@@ -46,7 +52,7 @@ def _show(title: str) -> None:
         print(f"\r\x1b[K{title[:60]} …", end="", file=sys.stderr, flush=True)
 
 
-def _tell(found: Verified) -> None:
+def _tell(found: Verified, uploads: int) -> None:
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     for problem in found.problems:
@@ -54,4 +60,5 @@ def _tell(found: Verified) -> None:
         print(f"{name}: {problem.text}\n    {problem.path}")
     rest = f"; {found.left_out} are being recorded or worked on and were left out" if found.left_out else ""
     verdict = f"{len(found.problems)} things are wrong" if found.problems else "nothing is wrong"
-    print(f"{found.checked} recordings were looked at, {verdict}{rest}.")
+    also = f" and {uploads} uploads" if uploads else ""
+    print(f"{found.checked} recordings{also} were looked at, {verdict}{rest}.")

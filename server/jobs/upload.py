@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from server import __version__
+from server.audio.ogg import scan
 from server.clock import SAMPLE_RATE
 from server.errors import Conflict, InvalidRequest, NotFound
 from server.jobs.runner import Kind, Patience, Progress
 from server.recordings import audio
 from server.recordings.files import RecordingFolders, write_whole
-from server.store.records import Job, RecordingState
+from server.store.records import Job, RecordingState, StoredStream
 from server.store.store import Store
 from server.store.uploads import Upload, UploadState
 from server.uploads.folders import UploadFolders
@@ -86,7 +87,10 @@ class ProcessUpload:
         made = await self.maker.make(self.folders.content(upload.id), folder, wanted.denoise and self.denoise, tell)
         if made.length == 0:
             raise InvalidRequest("Nothing in this file can be heard.", code="no-sound")
+        assert upload.recording_id is not None
+        stream = await self.store.stream(upload.recording_id)
         await asyncio.to_thread(_write_log, folder, made.engine)
+        await asyncio.to_thread(_describe, folder, stream, upload, made.length)
         return {**asdict(made), "length": made.length}
 
     async def _place(self, upload: Upload, job: Job, progress: Progress) -> dict[str, Any]:
@@ -136,6 +140,32 @@ class ProcessUpload:
             whole = False
         if not whole:
             await asyncio.to_thread(self.recordings.remove, recording_id)
+
+
+def _describe(folder: Path, stream: StoredStream, upload: Upload, length: int) -> None:
+    """What the recorder says of a live stream (`rooms.files.describe`): the folder can be understood by itself."""
+    with (folder / "clean.opus").open("rb") as file:
+        info = scan(file)
+    about = {
+        "version": 1,
+        "origin": "upload",
+        "stream_id": stream.id,
+        "channel_id": stream.channel_id,
+        "principal": upload.owner,
+        "host_name": stream.host,
+        "title": stream.title,
+        "started_at": stream.started_at.isoformat(),
+        "ended_at": stream.ended_at.isoformat() if stream.ended_at else None,
+        "end_reason": stream.end_reason,
+        "sample_rate": SAMPLE_RATE,
+        "position": length,
+        "pre_skip": info.pre_skip,
+        "channels": info.channels,
+        "denoise": stream.denoise_mode,
+        "files": sorted(path.name for path in folder.glob("*.opus")),
+        "sources": [upload.name],
+    }
+    write_whole(folder / "meta.json", json.dumps(about, indent=1, ensure_ascii=False).encode())
 
 
 def _write_log(folder: Path, engine: str | None) -> None:

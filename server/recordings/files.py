@@ -25,12 +25,14 @@ DRAFT = ".new"
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What the recorder wrote down when it began; enough to find the recording again without a database."""
+    """What whoever made a recording wrote down beside it; enough to find it again without a database."""
 
     channel_id: str
     title: str
     host: str
     started_at: datetime | None
+    origin: str = "live"
+    """"live" or "upload"."""
 
 
 class RecordingFolders:
@@ -121,7 +123,8 @@ class RecordingFolders:
         if started_at is not None and started_at.tzinfo is None:
             started_at = None
         texts = [str(values.get(name) or "")[:200] for name in ("channel_id", "title", "host_name")]
-        return Meta(texts[0], texts[1], texts[2], started_at)
+        origin = "upload" if values.get("origin") == "upload" else "live"
+        return Meta(texts[0], texts[1], texts[2], started_at, origin)
 
     def exists(self, recording_id: str) -> bool:
         return self._folder(recording_id).is_dir()

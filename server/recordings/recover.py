@@ -106,6 +106,7 @@ async def _enter(store: Store, library: Library, recording_id: str, default: Cha
             ended_at=written_at,
             end_reason=SERVER_STOPPED,
             recorded=True,
+            origin=meta.origin,
         )
         await store.save_stream(stream)
     await store.save_recording(
@@ -119,6 +120,7 @@ async def _enter(store: Store, library: Library, recording_id: str, default: Cha
             channel_name=default.name,
             created_at=stream.started_at,
             state=RecordingState.FINISHING,
+            origin=stream.origin,
         )
     )
 

@@ -54,6 +54,7 @@ def describe(stream: StreamInfo, plan: RecordingPlan) -> dict[str, Any]:
     """What meta.json says, so that a recording can be recovered without a database."""
     return {
         "version": 1,
+        "origin": "live",
         "stream_id": stream.id,
         "channel_id": stream.channel_id,
         "principal": stream.principal,

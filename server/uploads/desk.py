@@ -248,14 +248,16 @@ class UploadDesk:
 
     async def drop_files(self, upload: Upload) -> Upload:
         """Take its files away, and say so; where the disk does not let us, the next start does."""
-        await asyncio.to_thread(self._drop, upload.id)
-        return await self._set(upload, received=0)
+        dropped = await asyncio.to_thread(self._drop, upload.id)
+        return await self._set(upload, received=0) if dropped else upload
 
-    def _drop(self, upload_id: str) -> None:
+    def _drop(self, upload_id: str) -> bool:
         try:
             self.folders.remove(upload_id)
         except OSError as error:
             log.warning("an upload's files could not be removed", upload=upload_id, error=error.strerror)
+            return False
+        return True
 
     async def tidy(self) -> None:
         """Take away what does not go on, and files of which recordings were made long enough ago."""
