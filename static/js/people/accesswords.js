@@ -6,7 +6,7 @@ import { h } from "../dom.js";
 
 /** @type {Record<Access, { name: string, about: string, heard: string }>} */
 export const ACCESS_WORDS = {
-  friends: { name: "Friends", about: "All your friends. They are told when you go live.", heard: "Friends can hear you" },
+  friends: { name: "Friends", about: "All your friends.", heard: "Friends can hear you" },
   group: { name: "Groups", about: "Everybody in the groups that you choose.", heard: "A group can hear you" },
   selected: { name: "Some people", about: "The friends that you choose, and nobody else.", heard: "Some people can hear you" },
   link: { name: "With link", about: "Your friends, and whoever has the link.", heard: "Whoever has the link can hear you" },
