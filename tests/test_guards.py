@@ -138,14 +138,15 @@ def test_skips_that_may_not_happen_fail(
 
 
 def test_a_dear_test_without_the_mark_is_named(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(costs, "DEAR_S", 0.1)
-    pytester.makeini("[pytest]\nmarkers =\n    slow")
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\nmarkers =\n    slow")
     work = "while time.process_time() < end:\n        pass"
     dear = "def test_{}() -> None:\n    end = time.process_time() + 0.3\n    {}\n"
     cheap = "def test_cheap() -> None:\n    time.sleep(0.3)\n"
     marked = "@pytest.mark.slow\n" + dear.format("marked", work)
     pytester.makepyfile(test_it="\n\n".join(["import time\nimport pytest", dear.format("dear", work), cheap, marked]))
-    result = pytester.runpytest_inprocess(plugins=[costs])
+    with monkeypatch.context() as patched:
+        patched.setattr(costs, "DEAR_S", 0.1)
+        result = pytester.runpytest_inprocess(plugins=[costs])
     result.assert_outcomes(passed=3)
     named = [line for line in result.outlines if "of processor time" in line]
     assert len(named) == 1 and named[0].startswith("test_it.py::test_dear took 0.")
