@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.source import ROOT
-from tools.suite import ALONE, COMPUTING, FEW, WAITING, Suite, groups, main
+from tools.suite import ALONE, FEW, WAITING, Suite, groups, main
 
 PASSES = "def test_it() -> None:\n    pass\n"
 FAILS = "def test_it() -> None:\n    raise AssertionError\n"
@@ -43,11 +43,10 @@ def test_every_test_is_in_one_group() -> None:
     found = groups(ROOT / "tests")
     named = [path for paths in found.values() for path in paths]
     assert len(named) == len(set(named))
-    assert set(found["computing"]) <= set(named) and {f"tests/{name}" for name in WAITING} <= set(found["waiting"])
     for path in [*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("tests/**/*_test.py")]:
         within = [name for name in named if (ROOT / name) == path or (ROOT / name) in path.parents]
         assert len(within) == 1, path
-    assert all((ROOT / "tests" / name).is_dir() for name in (*COMPUTING, *WAITING, *ALONE))
+    assert all((ROOT / "tests" / name).is_dir() for name in (*WAITING, *ALONE))
 
 
 def test_what_passes_the_second_time_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -19,10 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-COMPUTING = ("accounts", "backplane", "doctor", "inference", "recordings", "speech", "store", "uploads")
-WAITING = ("audio", "client", "jobs", "rooms", "rtc", "web")
+WAITING = ("audio", "client", "rooms", "rtc", "web")
+"""Folders of `tests/`; audio among them so that both take about as long."""
 ALONE = ("bench", "chaos", "e2e")
-"""Folders of `tests/`. The tests beside them go with those that wait."""
 
 ATTEMPTS = 3
 FEW = 5
@@ -110,10 +109,10 @@ class Suite:
 
 
 def groups(tests: Path) -> dict[str, list[str]]:
-    """The paths of each group. Whatever is in no list waits: nothing is left out."""
+    """The paths of each group. Whatever is in no list computes: nothing is left out."""
     places = sorted(path.name for path in tests.iterdir() if path.is_dir() or path.match("test_*.py"))
-    waiting = [name for name in places if name not in (*COMPUTING, *ALONE) and not name.startswith(("_", "."))]
-    found = {"waiting": waiting, "computing": COMPUTING, "alone": ALONE}
+    computing = [name for name in places if name not in (*WAITING, *ALONE) and not name.startswith(("_", "."))]
+    found = {"waiting": WAITING, "computing": computing, "alone": ALONE}
     return {group: [f"{tests.name}/{name}" for name in names] for group, names in found.items()}
 
 
