@@ -38,6 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_prints_one_object_with_every_figure(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,6 +62,7 @@ def test_prints_one_object_with_every_figure(
     assert (result["device"], result["threads"], result["model"], result["delay"]) == ("cpu", 1, NAME, 1440)
 
 
+@pytest.mark.slow
 def test_runs_with_torch_and_numpy_alone(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", ONLY_TORCH_AND_NUMPY],

@@ -7,6 +7,8 @@ import random
 import socket
 from pathlib import Path
 
+import pytest
+
 from server.bench.local import LocalServer
 from server.client.signalling import Session
 from tests.chaos.scene import Ear, Follower, Speaker, decibels, own_channel, request, tone, until, whole_server
@@ -70,6 +72,7 @@ def strike(address: tuple[str, int], chaos: random.Random) -> None:
             stranger.sendto(chaos.randbytes(chaos.randrange(1500)), address)
 
 
+@pytest.mark.slow
 async def test_a_stream_survives_whatever_the_network_makes_of_its_packets(tmp_path: Path) -> None:
     for attempt in range(4):  # a busy machine takes sound away as well
         if (quiet := await share_taken_by_forged_packets(tmp_path / str(attempt))) < 0.1:

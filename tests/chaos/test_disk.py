@@ -71,6 +71,7 @@ async def finished(server: LocalServer, recordings: Path, speaker: Speaker) -> f
     return len(audio) / SAMPLE_RATE
 
 
+@pytest.mark.slow
 async def test_a_disk_that_fills_up_costs_the_recording_and_nothing_else(small_disk: Path, tmp_path: Path) -> None:
     async with whole_server(tmp_path) as server:
         await request(server, "POST", "/api/v1/channels", json={"name": "Second", "slug": "second"})
@@ -104,6 +105,7 @@ async def test_a_disk_that_fills_up_costs_the_recording_and_nothing_else(small_d
         await follower.stop()
 
 
+@pytest.mark.slow
 async def test_recordings_that_cannot_be_written_are_named_and_come_back(own_disk: Path, tmp_path: Path) -> None:
     async with whole_server(tmp_path) as server:
         follower = await Follower.start(server)
