@@ -78,13 +78,18 @@ class CollectionTable:
             await forget_rules(session, [("collection", collection_id)])
 
     async def put(self, collection_id: str, recording_ids: Sequence[str]) -> None:
-        """Have these recordings in it, in this order. Raises NotFound where one has gone."""
-        rows = [
-            {"collection_id": collection_id, "recording_id": id_, "position": position}
-            for position, id_ in enumerate(dict.fromkeys(recording_ids))
-        ]
+        """Have these recordings in it, in this order. Raises NotFound where one has gone.
+
+        Those of it in the bin stay behind the one that they followed: whoever says what is in it does not see them.
+        """
         try:
             async with self._database.write() as session:
+                before = (await session.execute(_members(collection_id))).all()
+                ids = _with_binned(list(dict.fromkeys(recording_ids)), [(row[0], row[1]) for row in before])
+                rows = [
+                    {"collection_id": collection_id, "recording_id": id_, "position": position}
+                    for position, id_ in enumerate(ids)
+                ]
                 await session.execute(delete(CollectionItemRow).where(CollectionItemRow.collection_id == collection_id))
                 if rows:
                     await session.execute(insert(CollectionItemRow), rows)
@@ -111,6 +116,26 @@ class CollectionTable:
             return Page([replace(item, count=counts.get(item.id, 0)) for item in page.items], page.total, page.next)
 
         return await self._database.ask(ask)
+
+
+def _members(collection_id: str) -> Select[Any]:
+    """Recordings in their order, and whether each is in the bin."""
+    item = CollectionItemRow
+    columns: list[Any] = [item.recording_id, RecordingRow.deleted_at.is_not(None)]
+    query = select(*columns).join(RecordingRow, RecordingRow.id == item.recording_id)
+    return query.where(item.collection_id == collection_id).order_by(item.position)
+
+
+def _with_binned(ids: list[str], before: Sequence[tuple[str, bool]]) -> list[str]:
+    """`ids`, and what is in the bin of those that were there before, each after the one that it followed."""
+    found = list(ids)
+    last = -1
+    for id_, binned in before:
+        if binned and id_ not in found:
+            found.insert(last + 1, id_)
+        if id_ in found:
+            last = found.index(id_)
+    return found
 
 
 def _named(given: Mapping[str, Any]) -> dict[str, Any]:

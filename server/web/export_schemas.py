@@ -44,6 +44,13 @@ class AudioQuery(PartQuery):
     download: bool = Field(False, description="Send a file name along, so that browsers save it.")
 
 
+class AudioProgress(BaseModel):
+    """How far a file is."""
+
+    ready: bool = Field(description="`/audio` answers at once.")
+    share: float = Field(description="How much of it is made, 0 to 1.")
+
+
 class Writing(StrEnum):
     """Formats of transcripts."""
 

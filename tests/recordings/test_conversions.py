@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -206,3 +208,56 @@ async def test_work_is_done_behind_everything_else(made: Made) -> None:
     mine = os.getpriority(os.PRIO_PROCESS, 0)
     theirs = await loop.run_in_executor(made.conversions._pool, os.getpriority, os.PRIO_PROCESS, 0)
     assert theirs > mine
+
+
+async def test_a_file_is_made_while_somebody_asks_how_far_it_is(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AT_ONCE_S", 0.05)
+    halfway, go_on = asyncio.Event(), threading.Event()
+    loop, real = asyncio.get_running_loop(), module.write
+
+    def write(cut: Cut, target: Path, watch: Callable[[int], None]) -> None:
+        target.touch()
+        watch(cut.length // 2)
+        loop.call_soon_threadsafe(halfway.set)
+        go_on.wait(30)
+        real(cut, target, watch)
+
+    monkeypatch.setattr(module, "write", write)
+    shares = [await made.conversions.ready("abc", made.cut())]
+    await halfway.wait()
+    shares.append(await made.conversions.ready("abc", made.cut()))
+    assert shares[0] is not None and shares[1] == 0.5
+    go_on.set()
+    async with asyncio.timeout(30):
+        while await made.conversions.ready("abc", made.cut()) is not None:
+            await asyncio.sleep(0.01)
+    path = await made.conversions.get("abc", made.cut())
+    made.conversions.release(path)
+    assert made.written == ["flac"] and path.exists()  # made once: who then wants it has it at once
+
+
+async def test_a_file_of_which_nobody_asks_any_more_is_given_up(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("AT_ONCE_S", 0.0), ("ASK_AGAIN_S", 0.0), ("LOOK_S", 0.01)):
+        monkeypatch.setattr(module, name, value)
+    stopped = threading.Event()
+
+    def endless(cut: Cut, target: Path, watch: Callable[[int], None]) -> None:
+        target.touch()
+        try:
+            while True:
+                watch(1)
+                time.sleep(0.005)
+        finally:
+            stopped.set()
+
+    monkeypatch.setattr(module, "write", endless)
+    assert await made.conversions.ready("abc", made.cut()) is not None
+    await asyncio.to_thread(stopped.wait, 30)
+    await until(lambda: made.conversions.making == 0)
+    await until(lambda: not made.exports())
+
+
+async def test_what_cannot_be_made_is_told_to_whoever_asks_how_far_it_is(made: Made) -> None:
+    with pytest.raises(NotFound):
+        await made.conversions.ready("gone", made.cut(recording="gone"))
+    assert made.conversions.making == 0

@@ -106,6 +106,12 @@ async def test_a_collection_is_made_filled_put_in_order_and_deleted(shelf: Serve
         assert response.status == 204
     async with http.get(base) as response:
         assert (await response.json())["recordings"] == []
+    async with http.put(f"{base}/recordings", json={"ids": ["talk"]}) as response:
+        assert [item["id"] for item in (await response.json())["recordings"]] == ["talk"]
+    async with http.post("/api/v1/recordings/walk/restore") as response:
+        assert response.status == 200
+    async with http.get(base) as response:  # what comes back from the bin is in its place again
+        assert [item["id"] for item in (await response.json())["recordings"]] == ["walk", "talk"]
     async with http.delete(base) as response:
         assert response.status == 204
     async with http.get(base) as response:

@@ -30,6 +30,10 @@ MAX_WAITING = 32
 RETRY_AFTER = 60
 LOOK_S = 0.5
 """Between two looks at whether somebody who waits is still there."""
+AT_ONCE_S = 0.7
+"""What is made within that was there at once, for whoever asks how far it is."""
+ASK_AGAIN_S = 20.0
+"""A file of which nobody has asked for so long how far it is, is given up."""
 PART = ".part"
 """Ends the name of a file that is not whole."""
 MB = 1_000_000
@@ -63,6 +67,14 @@ class _Making:
     share: float = 0.0
 
 
+@dataclass(eq=False)
+class _Asked:
+    """A file of which somebody asks now and then how far it is."""
+
+    at: float
+    task: asyncio.Task[None] | None = None
+
+
 class Conversions:
     """Makes such files and keeps them. `limit_mb` is what all of them together may take; `reserve_mb` stays free."""
 
@@ -75,6 +87,7 @@ class Conversions:
         self._others = 0
         self._making: dict[Path, _Making] = {}
         self._held: dict[Path, int] = {}
+        self._asked: dict[Path, _Asked] = {}
         CONVERSIONS.measure(self, lambda conversions: conversions.making)
 
     @property
@@ -90,7 +103,9 @@ class Conversions:
         """Give up whatever is being made."""
         for making in self._making.values():
             making.stop.set()
-        await asyncio.gather(*(making.task for making in self._making.values() if making.task), return_exceptions=True)
+        tasks = [making.task for making in self._making.values() if making.task]
+        tasks += [asked.task for asked in self._asked.values() if asked.task]
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._pool.shutdown(wait=False)
 
     @asynccontextmanager
@@ -118,6 +133,36 @@ class Conversions:
             self.release(target)
             raise
         return target
+
+    async def ready(self, recording_id: str, cut: Cut) -> float | None:
+        """How much of a file is made, 0 to 1; None once it is there.
+
+        It is made for as long as somebody asks again within `ASK_AGAIN_S`. Raises what `get` raises, but GivenUp.
+        """
+        target = self._files.exports(recording_id) / await asyncio.to_thread(cut.key)
+        if await asyncio.to_thread(_used, target):
+            return None
+        now = asyncio.get_running_loop().time
+        asked = self._asked.get(target)
+        if asked is None:
+            asked = self._asked[target] = _Asked(now())
+            asked.task = asyncio.create_task(self._asked_for(target, cut, asked), name=f"asked for {target.name}")
+        asked.at = now()
+        assert asked.task is not None
+        await asyncio.wait({asked.task}, timeout=AT_ONCE_S)
+        if asked.task.done():
+            asked.task.result()
+            return None
+        making = self._making.get(target)
+        return making.share if making is not None else 0.0
+
+    async def _asked_for(self, target: Path, cut: Cut, asked: _Asked) -> None:
+        now = asyncio.get_running_loop().time
+        try:
+            with suppress(GivenUp):
+                await self._made(target, cut, lambda: now() - asked.at < ASK_AGAIN_S)
+        finally:
+            del self._asked[target]
 
     def release(self, target: Path) -> None:
         """The file has been sent: when room is needed, it may go."""

@@ -91,6 +91,28 @@ async def read_audio(call: Call) -> web.StreamResponse:
     return answer
 
 
+@table.route(
+    "GET",
+    f"{BASE}/audio/progress",
+    Action.READ_RECORDING,
+    "How far the file is that `/audio` would answer to the same question: it is made as long as somebody asks again "
+    "within 20 s, and kept for a while",
+    resource=load,
+    query=schemas.AudioQuery,
+    answer=schemas.AudioProgress,
+    errors=(400, 409, 503),
+    rate=Rate.MEDIA,
+)
+async def read_audio_progress(call: Call) -> schemas.AudioProgress:
+    recording: Recording = call.subject
+    query = call.query(schemas.AudioQuery)
+    desk = call.services.export_desk
+    part = wanted_part(call, query)
+    cut = await desk.cut(recording, FORMATS[query.format], query.version, part, query.track)
+    share = await desk.conversions.ready(recording.id, cut) if cut is not None else None
+    return schemas.AudioProgress(ready=share is None, share=1.0 if share is None else round(share, 4))
+
+
 def present(request: web.Request) -> Callable[[], bool]:
     """Whether whoever asked is still connected."""
     return lambda: request.transport is not None and not request.transport.is_closing()

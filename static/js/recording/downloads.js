@@ -7,6 +7,7 @@ import { menu } from "../menu.js";
 import { recall, remember } from "../settings.js";
 import { copy, toast } from "../toast.js";
 import { audioUrl, tracksUrl, transcriptUrl } from "./api.js";
+import { making } from "./making.js";
 import { partChoice } from "./part.js";
 
 /** @typedef {import("../types.js").Recording} Recording */
@@ -42,7 +43,9 @@ function ofSound(recording, range, seconds) {
     show();
   });
   const tiles = SOUNDS.map(([format, name, rate]) => ({ format, rate, ...tile(name, "", format === "opus" ? "download" : `download-${format}`) }));
-  const element = h("section", { class: "menu-part", "aria-label": "Audio" }, h("b", null, "Audio"), choice.element, h("div", { class: "tiles" }, ...tiles.map(({ link }) => link)));
+  const made = making();
+  for (const { format, link } of tiles) if (format !== "opus") made.follow(link, () => format.toUpperCase());
+  const element = h("section", { class: "menu-part", "aria-label": "Audio" }, h("b", null, "Audio"), choice.element, h("div", { class: "tiles" }, ...tiles.map(({ link }) => link)), made.line);
   function show() {
     const { id, raw_url: raw, size_bytes: bytes, duration_s: whole } = recording();
     choice.element.hidden = !raw;
@@ -60,8 +63,9 @@ function ofSound(recording, range, seconds) {
 function ofSpeakers(recording, transcript, range) {
   const zips = ["opus", "flac", "wav"].map((format) => ({ format, ...tile(format === "opus" ? "Opus" : format.toUpperCase(), "", `tracks-${format}`) }));
   const single = h("div", { class: "chips" });
+  const made = making();
   const about = h("p", { class: "sub" }, "Each as long as the recording, silent where that person does not speak. Where several speak at once, each track holds all of them.");
-  const element = h("section", { class: "menu-part", "aria-label": "One track per speaker" }, h("b", null, "One track per speaker, in a zip"), h("div", { class: "tiles" }, ...zips.map(({ link }) => link)), single, about);
+  const element = h("section", { class: "menu-part", "aria-label": "One track per speaker" }, h("b", null, "One track per speaker, in a zip"), h("div", { class: "tiles" }, ...zips.map(({ link }) => link)), single, made.line, about);
   function show() {
     const { id } = recording();
     const everybody = transcript.everybody;
@@ -70,7 +74,11 @@ function ofSpeakers(recording, transcript, range) {
       link.href = tracksUrl(id, { format, ...range() });
       sub.textContent = count(everybody.length + 1, "file");
     }
-    const one = (/** @type {string} */ label, /** @type {Node[]} */ name) => h("a", { class: "btn chip", download: "", href: audioUrl(id, { track: label, format: "flac", ...range(), download: "1" }), data: { testid: "track" } }, ...name);
+    const one = (/** @type {string} */ label, /** @type {Node[]} */ name) => {
+      const link = h("a", { class: "btn chip", download: "", href: audioUrl(id, { track: label, format: "flac", ...range(), download: "1" }), data: { testid: "track" } }, ...name);
+      made.follow(link, () => "The track");
+      return link;
+    };
     single.replaceChildren(...everybody.map((who) => one(who.label, [h("span", { class: `mark s${who.hue}` }, h("i"), h("span", { dir: "auto" }, who.name))])), one("room", [h("span", null, "The room")]));
   }
   return { element, show };
