@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import and_, delete, exists, func, not_, or_, select, update
+from sqlalchemy import CTE, and_, delete, exists, func, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -123,27 +123,37 @@ class VoiceTable:
         return _voice(kept)
 
     async def met(self, voice_id: str, limit: int = MAX_PAGE) -> list[Met]:
-        """Where a voice was met, newest first: by the better account of recordings that are not in the bin."""
+        """Where a voice was met, newest first: by the better account of recordings that are not in the bin.
+
+        What was said under labels that were merged into its own is its own.
+        """
+        who = _labels(voice_id)
         better = aliased(SpeakerRow)
-        has_final = exists().where(
-            better.stream_id == SpeakerRow.stream_id, better.version == CaptionVersion.FINAL.value
+        has_final = exists().where(better.stream_id == who.c.stream_id, better.version == CaptionVersion.FINAL.value)
+        other = who.alias("other")
+        # A label of this voice that was merged into another one of it is counted there.
+        elsewhere = exists().where(
+            other.c.stream_id == who.c.stream_id,
+            other.c.version == who.c.version,
+            other.c.label == who.c.person,
+            other.c.person != who.c.person,
         )
         said = and_(
-            CaptionRow.stream_id == SpeakerRow.stream_id,
-            CaptionRow.version == SpeakerRow.version,
-            CaptionRow.speakers[0].as_string() == SpeakerRow.label,
+            CaptionRow.stream_id == who.c.stream_id,
+            CaptionRow.version == who.c.version,
+            CaptionRow.speakers[0].as_string() == who.c.label,
             CaptionRow.hidden.is_(False),
         )
-        columns = (RecordingRow.id, RecordingRow.title, RecordingRow.created_at, SpeakerRow.label)
+        columns = (RecordingRow.id, RecordingRow.title, RecordingRow.created_at, who.c.person)
         query = (
             select(*columns, func.coalesce(func.sum(CaptionRow.end - CaptionRow.start), 0))
-            .select_from(SpeakerRow)
-            .join(RecordingRow, RecordingRow.stream_id == SpeakerRow.stream_id)
+            .select_from(who)
+            .join(RecordingRow, RecordingRow.stream_id == who.c.stream_id)
             .outerjoin(CaptionRow, said)
-            .where(SpeakerRow.voice_id == voice_id, RecordingRow.deleted_at.is_(None))
-            .where(or_(SpeakerRow.version == CaptionVersion.FINAL.value, not_(has_final)))
+            .where(RecordingRow.deleted_at.is_(None), not_(elsewhere))
+            .where(or_(who.c.version == CaptionVersion.FINAL.value, not_(has_final)))
             .group_by(*columns)
-            .order_by(RecordingRow.created_at.desc(), RecordingRow.id, SpeakerRow.label)
+            .order_by(RecordingRow.created_at.desc(), RecordingRow.id, who.c.person)
             .limit(limit)
         )
         async with self._database.read() as session:
@@ -153,6 +163,17 @@ class VoiceTable:
         """Delete a voice for good, and the links to it; names that it gave to speakers of past streams stay."""
         async with self._database.write() as session:
             await session.execute(delete(VoiceRow).where(VoiceRow.id == voice_id))
+
+
+def _labels(voice_id: str) -> CTE:
+    """Labels of a voice: `person`, to whom it was given, and every `label` that was merged into that one."""
+    row = SpeakerRow
+    own = select(row.stream_id, row.version, row.label.label("person"), row.label)
+    who = own.where(row.voice_id == voice_id).cte("who", recursive=True)
+    more = select(row.stream_id, row.version, who.c.person, row.label).where(
+        row.stream_id == who.c.stream_id, row.version == who.c.version, row.merged_into == who.c.label
+    )
+    return who.union(more)
 
 
 async def _named(session: AsyncSession, owner: str, name: str) -> VoiceRow | None:

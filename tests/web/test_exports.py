@@ -91,6 +91,22 @@ async def test_every_format_whole_and_in_ranges(http: aiohttp.ClientSession, kep
         assert response.headers["Content-Length"] == str(len(data))
 
 
+async def test_how_far_a_file_is_can_be_asked_before_it_is_taken(http: aiohttp.ClientSession, kept: Server) -> None:
+    for query, at_once in (("", True), ("format=mp3&start=2&end=9&download=1", False)):
+        shares = []
+        while not shares or not shares[-1]["ready"]:
+            async with http.get(f"{AUDIO}/progress?{query}") as response:
+                assert response.status == 200
+                shares.append(await response.json())
+        assert all(0 <= one["share"] <= 1 for one in shares) and shares[-1]["share"] == 1
+        assert len(shares) == 1 or not at_once
+        async with http.get(f"{AUDIO}?{query}") as response:
+            assert response.status == 200 and await response.read()
+    for query, status in (("start=5&end=5", 400), ("format=wav&version=raw", 404), ("track=nobody", 404)):
+        async with http.get(f"{AUDIO}/progress?{query}") as response:
+            await problem(response, status)
+
+
 async def test_a_part_and_what_is_no_part(http: aiohttp.ClientSession, kept: Server) -> None:
     for name in ("opus", "flac"):
         async with http.get(f"{AUDIO}?format={name}&start=5.5&end=12.25") as response:

@@ -64,6 +64,13 @@ async def test_where_a_voice_was_met_and_how_long_it_talks(server: Server, http:
     assert met == [("abc", "Talk", "S1")], "once, though there are two accounts"
     assert found["talk_s"] == round((said[0].end - said[0].start) / SAMPLE_RATE, 1) > 0
     assert (found["samples"], found["spread"]) == (1, 0.0)
+    said.append(known_caption(caption(3, "So be it", speakers=["S3"])))
+    merged = [names[0], SpeakerName("S2", merged_into="S1"), SpeakerName("S3", merged_into="S2", voice=ada.id)]
+    await store.captions.replace("abc", CaptionVersion.FINAL, said, merged)
+    async with http.get(f"{VOICES}/{ada.id}") as response:
+        found = await response.json()
+    assert [item["label"] for item in found["recordings"]] == ["S1"]  # whoever was merged is the same person
+    assert found["talk_s"] == round(sum(one.end - one.start for one in said) / SAMPLE_RATE, 1)
 
 
 async def test_two_voices_become_one(server: Server, http: aiohttp.ClientSession) -> None:
