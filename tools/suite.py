@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-WAITING = ("audio", "client", "rooms", "rtc", "web")
+WAITING = ("audio", "client", "jobs", "rooms", "rtc", "web")
 """Folders of `tests/`; audio among them so that both take about as long."""
 ALONE = ("bench", "chaos", "e2e")
 
