@@ -35,6 +35,8 @@ from server.web.services import Services
 log = get_logger(__name__)
 
 STREAM_EVENTS = {"stream_started", "stream_state", "stream_updated", "stream_ended"}
+KEEPING = {"recording", "disk"}
+"""Stages of which the words are told to the stream's owner alone."""
 SNAPSHOT_RECORDINGS = 20
 SNAPSHOT_JOBS = 20
 SNAPSHOT_UPLOADS = 50
@@ -79,14 +81,23 @@ class Announcer:
         elif event.type == "publisher_replaced":
             data = {"stream": stream.id, "session": event.peer_id}
         else:
-            data = {"stream": stream.id, "stage": event.stage or "recording", "detail": event.detail}
+            stage = event.stage or "recording"
+            data = {"stream": stream.id, "stage": stage, "detail": "" if stage in KEEPING else event.detail}
         self._hub.publish("streams", kind, data, about)
         self._hub.publish(f"stream:{stream.id}", kind, data)
+        if data.get("stage") in KEEPING or (event.type in STREAM_EVENTS and stream.recording.detail):
+            self._tell_owner(stream)
         if event.type == "stream_ended":
             if self._services.media.live_on(stream.channel_id) is None:
                 self._services.guests.falls_silent(stream.channel_id)
             self._services.oversight.on_air(stream.channel_id)
             self._hub.let_go(f"captions:{stream.id}")  # half a megabyte for every stream that there ever was
+
+    def _tell_owner(self, stream: StreamInfo) -> None:
+        """How much room they have is nobody else's business."""
+        kept = stream.recording
+        data = {"stream": stream.id, "on": kept.on, "detail": kept.detail}
+        self._hub.publish("streams", "recording_told", data, About("recording-words", stream.id, stream.principal))
 
     async def on_air(self, stream: StreamInfo, *, begins: bool = False) -> None:
         """Friends of whoever publishes see whether they are live; they are told when it `begins`."""
@@ -185,7 +196,7 @@ class Announcer:
         live = self._services.media.streams()
         await viewer.know([about_stream(item) for item in live])
         seen = [item for item in live if viewer.sees(about_stream(item))]
-        return {"items": [views.for_all(await views.stream_on(self._services, item)) for item in seen]}
+        return {"items": [views.for_all(await views.stream_on(self._services, item, viewer.actor)) for item in seen]}
 
     async def _stream(self, topic: str, _viewer: Viewer) -> dict[str, Any]:
         stream_id = topic.partition(":")[2]

@@ -160,7 +160,7 @@ def _event_lines() -> list[str]:
         "| `streams` | `{items: [StreamOut]}`, live ones | "
         "`stream_started` `stream_state` `stream_updated` `stream_ended` (StreamOut), "
         "`listeners` `{id, listeners, listeners_peak}`, `publisher_replaced` `{stream, session}`, "
-        "`degraded` `recovered` `{stream, stage, detail}` |",
+        "`degraded` `recovered` `{stream, stage, detail}`, to its owner `recording_told` `{stream, on, detail}` |",
         "| `stream:<id>` | `{stream: StreamOut}` | the same, of that stream, and `levels` `{at, step, in, out}` |",
         "| `recordings` | `{items: [RecordingOut]}`, the newest 20 | "
         "`recording_ready` `recording_updated` `recording_removed` (RecordingOut) |",

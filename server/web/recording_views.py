@@ -140,7 +140,7 @@ def recording(
         trim=trim,
         size_bytes=item.size_bytes,
         state=item.state,
-        detail=item.detail,
+        detail=item.detail if item.owner == actor.id else "",
         audio_url=f"{base}/audio",
         raw_url=f"{base}/audio?version=raw" if item.has_raw else None,
         download_url=f"{base}/audio?download=1",

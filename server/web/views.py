@@ -46,7 +46,9 @@ def live_stream(stream: StreamInfo, channel: Channel, actor: Actor, access: Acce
             post_filter=stream.denoise.post_filter,
         ),
         recording=schemas.StreamRecording(
-            on=stream.recording.on, id=stream.recording.id, detail=stream.recording.detail
+            on=stream.recording.on,
+            id=stream.recording.id,
+            detail=stream.recording.detail if stream.principal == actor.id else "",
         ),
         captions=schemas.StreamCaptions(
             state=stream.captions.state,
@@ -88,9 +90,9 @@ def past_stream(
     )
 
 
-async def stream_on(services: Services, stream: StreamInfo) -> schemas.StreamOut:
-    """A live stream together with its channel, as nobody in particular sees it."""
-    return live_stream(stream, await services.channel(stream.channel_id), NOBODY)
+async def stream_on(services: Services, stream: StreamInfo, actor: Actor = NOBODY) -> schemas.StreamOut:
+    """A live stream together with its channel, as nobody in particular sees it unless somebody is named."""
+    return live_stream(stream, await services.channel(stream.channel_id), actor)
 
 
 def for_all(shown: BaseModel) -> dict[str, Any]:

@@ -134,6 +134,7 @@ class Store extends Emitter {
   onStreams(event) {
     if (event.type === "snapshot") this.snapshot(event.data.items);
     else if (event.type === "listeners") this.patch(event.data.id, event.data);
+    else if (event.type === "recording_told") this.recorded(event.data);
     else if (event.type === "degraded" || event.type === "recovered") this.trouble(event);
     else if (event.type.startsWith("stream_")) this.learn(event.data);
   }
@@ -150,6 +151,12 @@ class Store extends Emitter {
     for (const stream of items) this.set(stream);
     this.loaded = true;
     this.changed();
+  }
+
+  /** What only its owner is told of how a stream is kept. @param {{ stream: string, on: boolean, detail: string }} told */
+  recorded({ stream, on, detail }) {
+    const known = this.stream(stream);
+    if (known) this.patch(stream, { recording: { ...known.recording, on, detail } });
   }
 
   /** @param {Envelope} event */

@@ -80,12 +80,12 @@ async def test_a_disk_that_fills_up_costs_the_recording_and_nothing_else(small_d
         speaker = await Speaker.start(server)
         await ear.heard(1.0)
         await asyncio.to_thread(fill, small_disk)
-        told = await follower.wait("degraded", stream=speaker.id, stage="recording")
+        told = await follower.wait("recording_told", stream=speaker.id, on=False)
         assert "disk is full" in told["detail"]
         assert "stream goes on" in told["detail"]
 
         late = await Speaker.start(server, "second")
-        told = await follower.wait("degraded", stream=late.id, stage="recording")
+        told = await follower.wait("recording_told", stream=late.id, on=False)
         assert "disk is full" in told["detail"]
         stream = await stream_of(server, late)
         assert (stream["state"], stream["recording"]["on"]) == ("live", False)
@@ -112,7 +112,7 @@ async def test_recordings_that_cannot_be_written_are_named_and_come_back(own_dis
         ear = await Ear.start(server)
         change(own_disk, "ro")
         speaker = await Speaker.start(server)
-        told = await follower.wait("degraded", stream=speaker.id, stage="recording")
+        told = await follower.wait("recording_told", stream=speaker.id, on=False)
         assert "read-only" in told["detail"]
         stream = await stream_of(server, speaker)
         assert (stream["state"], stream["recording"]["on"], stream["recording"]["id"]) == ("live", False, None)
@@ -134,7 +134,7 @@ async def test_a_folder_of_recordings_that_is_removed_is_named_and_made_again(tm
         speaker = await Speaker.start(server)
         await ear.heard(1.0)
         await asyncio.to_thread(shutil.rmtree, recordings)
-        told = await follower.wait("degraded", stream=speaker.id, stage="recording")
+        told = await follower.wait("recording_told", stream=speaker.id, on=False)
         assert "is gone" in told["detail"]
         await ear.heard(0.5)
         await record(server, speaker)  # its file is gone for good: it says so again and does not pretend

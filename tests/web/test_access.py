@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from server.accounts.actions import Scope
+from server.rooms.messages import StreamChange
 from server.store.people_records import Access, AccessRule
 from server.store.records import Recording, StoredStream
 from tests.people import Person, Town, town
@@ -293,3 +295,30 @@ async def test_whoever_came_in_with_a_key_goes_with_it(place: Town, offer: Offer
     assert not pages[1].closed and (await told(pages[1], "snapshot"))["topic"] == "streams"
     async with programs[1].get("/api/v1/me") as response:
         assert response.status == 200
+
+
+async def test_how_much_room_somebody_has_is_told_to_nobody_else(place: Town, offer: Offer) -> None:
+    """Whoever listens sees that it is not recorded, and no word of why: on the air, in events, afterwards."""
+    anna, ben = [await place.add(name) for name in ("anna", "ben")]
+    await befriend(place, anna, ben)
+    stream = await go_live(anna, offer, record="true")
+    pages = {person.name: await subscribe(person.http, "streams", f"stream:{stream}") for person in (anna, ben)}
+    for page in pages.values():
+        await told(page, "snapshot", f"stream:{stream}")
+    words = "the storage of this account is full (5.0 GB of 5.0 GB are used)"
+    await place.services.media.update(stream, StreamChange(record=False, recording_detail=words))
+    assert (await told(pages["anna"], "recording_told"))["data"] == {"stream": stream, "on": False, "detail": words}
+    again = await subscribe(ben.http, "streams")
+    assert words not in await again.receive_str(timeout=30)
+    async with anna.http.post(f"/api/v1/streams/{stream}/end") as response:
+        assert response.status < 300
+    heard = []
+    while not heard or heard[-1]["type"] != "stream_ended":
+        heard.append(await pages["ben"].receive_json(timeout=30))
+    assert "stream_updated" in {event["type"] for event in heard}
+    assert words not in json.dumps(heard)
+    past = await kept(place, anna, "past", Access.FRIENDS)
+    await place.services.store.change_recording(past, detail=words)
+    for person, seen in ((anna, words), (ben, "")):
+        async with person.http.get(f"/api/v1/recordings/{past}") as response:
+            assert (await response.json())["detail"] == seen
