@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-VERSION = 1
+VERSION = 2
 """Of what is made of a text: what was indexed by another one is indexed anew."""
 
 _DROPPED = re.compile(

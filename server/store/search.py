@@ -201,12 +201,15 @@ def _best(
     connection: Connection, stream_id: str, account: str, phrases: Sequence[Phrase], met: Mapping[int, int]
 ) -> tuple[Excerpt, ...]:
     best: list[tuple[int, Excerpt]] = []
+    known: set[int] = set()
     for passage in sorted(met, key=lambda passage: (-met[passage], passage))[:LOOKED_AT]:
         first, last = captions_of(passage)
         values = {"stream": stream_id, "account": account, "first": first, "last": last}
         rows = connection.execute(_CAPTIONS, values).all()
         texts = [composed(row.text) for row in rows]
         hits = find(phrases, texts, SHOWN)
+        hits = [hit for hit in hits if rows[hit.place].number not in known]  # two passages may hold the same caption
+        known.update(rows[hit.place].number for hit in hits)
         best += [(len(hit.phrases), _excerpt(rows[hit.place], texts[hit.place], hit)) for hit in hits]
         if sum(number >= min(met[passage], len(phrases)) for number, _ in best) >= SHOWN:
             break

@@ -8,7 +8,6 @@ a few before them only. Title, description and names are a passage of their own.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, and_, bindparam, delete, or_, select, update
@@ -22,6 +21,10 @@ from server.store.schema import CaptionRow, RecordingRow, SpeakerRow
 
 PASSAGE = 32
 """Caption numbers of a passage."""
+AFTER = 2
+"""Captions of the next passage that are in a passage too: phrases do not end where it does."""
+LAST = 2**31 - 1
+"""The largest number that a caption can have."""
 SIZE = 2**27
 """Passages of an entry: room for every number that a caption can have. An id is the entry's number times that, and the
 passage's."""
@@ -41,9 +44,14 @@ def passage_of(number: int) -> int:
     return 1 + number // PASSAGE
 
 
+def passages_with(number: int) -> set[int]:
+    """The passages that hold the words of a caption: its own, and the one before where that goes on so far."""
+    return {passage_of(number), passage_of(max(0, number - AFTER))}
+
+
 def captions_of(passage: int) -> tuple[int, int]:
-    """The first and the last caption number of a passage."""
-    return (passage - 1) * PASSAGE, passage * PASSAGE - 1
+    """The first and the last caption number whose words are in a passage."""
+    return (passage - 1) * PASSAGE, min(passage * PASSAGE - 1 + AFTER, LAST)
 
 
 # Called within a transaction that has changed something
@@ -100,9 +108,10 @@ def build(connection: Connection, stream_id: str) -> None:
         CaptionRow.stream_id == stream_id, CaptionRow.version == version, CaptionRow.hidden.is_(False)
     )
     rows = connection.execute(said.order_by(CaptionRow.number)).all()
-    texts = {
-        passage: [text for _, text in group] for passage, group in groupby(rows, lambda row: passage_of(row.number))
-    }
+    texts: dict[int, list[str]] = {}
+    for number, text in rows:
+        for passage in passages_with(number):
+            texts.setdefault(passage, []).append(text)
     _write(connection, [(entry, passage, found) for passage, found in texts.items()])
     _write_head(connection, entry, stream_id, version)
 
@@ -136,14 +145,16 @@ def _captions_changed(connection: Connection, version: CaptionVersion, changed: 
         if stream_id not in known:
             build(connection, stream_id)
         elif known[stream_id][1] is version:
-            wanted[stream_id] = sorted({passage_of(number) for number in numbers})
+            wanted[stream_id] = sorted({passage for number in numbers for passage in passages_with(number)})
     if not any(wanted.values()):
         return
     texts: dict[tuple[str, int], list[str]] = {
         (stream_id, passage): [] for stream_id, passages in wanted.items() for passage in passages
     }
     for stream_id, number, text in connection.execute(_texts(version, texts)):
-        texts[stream_id, passage_of(number)].append(text)
+        for passage in passages_with(number):
+            if (stream_id, passage) in texts:
+                texts[stream_id, passage].append(text)
     _write(connection, [(known[stream_id][0], passage, found) for (stream_id, passage), found in texts.items()])
 
 

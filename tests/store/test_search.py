@@ -16,6 +16,7 @@ from server.errors import InvalidRequest
 from server.recordings.indexing import index_missing
 from server.speech.searching import parse
 from server.speech.speakers import SpeakerName
+from server.speech.tokens import VERSION
 from server.store.captions import CaptionBatch
 from server.store.library import SORTS, FoundRecording, Wanted
 from server.store.people_records import Access, AccessRule, Sight
@@ -91,6 +92,21 @@ async def test_all_words_must_be_there_and_phrases_as_they_stand(store: Store) -
     assert await titles(store, "appl ") == []
     assert await titles(store, "garden apples ") == ["Garden"]  # one in the title, the other in what is said
     assert await titles(store, "apples missing ") == []
+
+
+async def test_a_phrase_goes_on_in_the_next_caption_wherever_that_is(store: Store) -> None:
+    """Captions are indexed in passages; nothing is to be noticed of where one ends."""
+    numbers = range(1, 100)
+    talk = await add(store, "Talk", [f"begin{number} then end{number}" for number in numbers])
+    for number in numbers[:-1]:
+        (item,) = (await look(store, f'"end{number} begin{number + 1} then"')).items
+        assert [excerpt.number for excerpt in item.excerpts.captions] == [number]
+    for number in (32, 64):  # the first of a passage
+        (item,) = (await look(store, f"begin{number} ")).items
+        assert [excerpt.number for excerpt in item.excerpts.captions] == [number]
+        await store.captions.save(CaptionBatch({talk.id: [replace(caption(number, "Otherwise now"), rev=5)]}))
+        assert await titles(store, f'"end{number - 1} otherwise now"') == ["Talk"]
+        assert await titles(store, f'"end{number - 1} begin{number}"') == []
 
 
 async def test_what_fits_best_comes_first_with_the_captions_that_say_it(store: Store) -> None:
@@ -250,7 +266,7 @@ async def test_what_is_older_than_searching_is_indexed_at_the_next_start(store: 
     await add(store, "New", ["A new story"], 1)
     async with store._database.write() as session:
         await session.execute(text("DELETE FROM search_entries WHERE title_key = 'old'"))
-        await session.execute(text("UPDATE search_entries SET made_by = 0 WHERE made_by = 1"))
+        await session.execute(text(f"UPDATE search_entries SET made_by = 0 WHERE made_by = {VERSION}"))
     assert await titles(store, "old ") == []
     assert await index_missing(store) == 2
     assert await titles(store, "story ") == ["New", "Old"]
