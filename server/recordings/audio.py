@@ -11,6 +11,7 @@ from pathlib import Path
 from server.audio import ogg
 from server.audio.peaks import file_peaks
 from server.recordings.files import RecordingFolders, write_whole
+from server.recordings.seal import seal_one
 
 MAX_PEAKS = 1200
 """Columns of the drawing, at most."""
@@ -84,6 +85,7 @@ def peaks(folders: RecordingFolders, recording_id: str) -> Peaks:
     drawn = draw(folders.audio(recording_id))
     with contextlib.suppress(FileExistsError, FileNotFoundError):  # somebody else draws them as well
         write_peaks(folders, recording_id, drawn)
+        seal_one(folders, recording_id, kept)
     return drawn
 
 

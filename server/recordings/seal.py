@@ -46,6 +46,16 @@ def seal(folders: RecordingFolders, recording_id: str, told: Callable[[float], N
     return len(sums)
 
 
+def seal_one(folders: RecordingFolders, recording_id: str, path: Path) -> None:
+    """One file of a recording was made anew: only its own checksum is another one. Raises OSError."""
+    sealed = read_seal(folders, recording_id)
+    if sealed is None:
+        return
+    sums = {name: asdict(known) for name, known in {**sealed, path.name: checksum(path)}.items()}
+    values = {"version": 1, "files": sums}
+    write_whole(folders.checksums(recording_id), json.dumps(values, indent=1).encode())
+
+
 def sealable(folders: RecordingFolders, recording_id: str) -> list[Path]:
     """Files that have a checksum: all but the checksums themselves and drafts. Raises OSError."""
     own = folders.checksums(recording_id)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from server.cli import main
-from server.recordings.audio import NoAudio, settle
+from server.recordings.audio import NoAudio, peaks, settle
 from server.recordings.files import RecordingFolders
 from server.recordings.library import Library
 from server.recordings.recover import recover
@@ -82,6 +82,19 @@ async def test_what_is_whole_is_said_to_be(shelf: Shelf) -> None:
     await library.delete(await shelf.store.recording(binned))
     assert await shelf.wrong() == []
     assert (await verify(shelf.store, shelf.files)).checked == 2
+
+
+async def test_a_drawing_from_before_pauses_is_made_anew_and_nothing_else_is_taken_for_whole(shelf: Shelf) -> None:
+    recording_id, folder = await shelf.keep()
+    (folder / "peaks.json").write_text(json.dumps({"step_s": 1.0, "peaks": [0.5]}))
+    await asyncio.to_thread(seal, shelf.files, recording_id)
+    drawn = await asyncio.to_thread(peaks, shelf.files, recording_id)
+    assert json.loads((folder / "peaks.json").read_text())["pauses"] == [list(pause) for pause in drawn.pauses]
+    assert await shelf.wrong() == []
+    await asyncio.to_thread(turn, folder / "meta.json", 0.5)
+    (folder / "peaks.json").unlink()
+    await asyncio.to_thread(peaks, shelf.files, recording_id)
+    assert await shelf.wrong() == [("changed", "meta.json")]
 
 
 @pytest.mark.parametrize(
