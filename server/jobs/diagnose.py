@@ -80,7 +80,9 @@ class Diagnose:
                 await progress.tell(0.4, "Looking at the file")
         level, noise, difference = sample.levels.found()
         wanted = UploadOptions.of(upload.options)
-        speakers = await self._voices(sample, progress) if wanted.diarize and level is not None else None
+        # Who does not wait for the diagnosis is told by the pass over the whole file, soon and better.
+        counted = wanted.diarize and not (wanted.start == "at-once" and wanted.captions)
+        speakers = await self._voices(sample, progress) if counted and level is not None else None
         known = {name: opened.result[name] for name in ("duration_s", "format", "channels", "sample_rate")}
         found = {**known, "level_dbfs": level, "noise_dbfs": noise, "snr_db": difference, "speakers": speakers}
         return {"sha256": digest, "diagnosis": found}

@@ -1,4 +1,4 @@
-"""A recording is finished, step by step: measured, drawn, sealed, heard again as a whole.
+"""A recording is finished, step by step: measured and drawn, sealed, heard again as a whole.
 
 Each step can be done again without harm and leaves nothing half done; which ones were done is in the job's row. What
 takes longest, and may have to wait for a caption worker, comes last: the files have their checksums before, and once
@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from server.audio.frame import Samples
 from server.audio.ogg import OggError, OggInfo, read_packets, scan
@@ -72,6 +74,22 @@ Step = Callable[[Task], Awaitable[Mapping[str, Any]]]
 """Returns what is told as the job's result."""
 
 
+class _Meters:
+    """All that the sound is given to while it is decoded once."""
+
+    def __init__(self, info: OggInfo) -> None:
+        self.loudness = LoudnessMeter(info.channels)
+        self.peaks, self.pauses = PeakMeter(MAX_PEAKS), PauseMeter()
+        self.spectrogram = SpectrogramMeter(info.duration_samples)
+
+    def take(self, samples: Samples) -> None:
+        """The next samples, shape (n,) for one channel, (n, 2) for two."""
+        self.loudness.push(samples)
+        mono = samples if samples.ndim == 1 else samples.mean(axis=1, dtype=np.float32)
+        for meter in (self.peaks, self.pauses, self.spectrogram):
+            meter.push(mono)
+
+
 @dataclass(frozen=True, slots=True)
 class Finish:
     """Does the jobs of one process."""
@@ -91,13 +109,8 @@ class Finish:
     def steps(self, hear: bool) -> dict[str, tuple[float, Step]]:
         """By name, in order: how much of the whole each is, and what does it."""
         if not hear:
-            return {"measure": (0.5, self._measure), "draw": (0.4, self._draw), "seal": (0.1, self._seal)}
-        return {
-            "measure": (0.06, self._measure),
-            "draw": (0.06, self._draw),
-            "seal": (0.02, self._seal),
-            **self._hearing(0.86),
-        }
+            return {"measure": (0.9, self._measure), "seal": (0.1, self._seal)}
+        return {"measure": (0.1, self._measure), "seal": (0.02, self._seal), **self._hearing(0.88)}
 
     def _hearing(self, share: float) -> dict[str, tuple[float, Step]]:
         return {HEAR: (share - 0.02, self._hear), "seal-again": (0.02, self._seal)}
@@ -134,43 +147,33 @@ class Finish:
     # ---- the steps
 
     async def _measure(self, task: Task) -> Mapping[str, Any]:
-        """Loudness, and what the event log tells; nothing is changed in the sound."""
+        """All that is found by going through the sound, in one go: loudness, waveform, spectrogram, what the log tells.
+
+        Nothing is changed in the sound.
+        """
         recording, path = task.recording, self.files.audio(task.recording.id)
         info = await asyncio.to_thread(self._scan, recording.id)
-        meter = LoudnessMeter(info.channels)
-        await self._through(task, info.channels, meter.push, "Measuring loudness")
+        meters = _Meters(info)
+        await self._through(task, info.channels, meters.take)
         log = await asyncio.to_thread(happened.read, self.files.events(recording.id), recording.length)
         damages = await asyncio.to_thread(_damages, path) if info.damages else []
         facts = Facts(
-            loudness=await asyncio.to_thread(meter.loudness),
+            loudness=await asyncio.to_thread(meters.loudness.loudness),
             gaps=tuple(sorted([*log.gaps, *damages], key=lambda gap: gap.start)),
             denoise=tuple(log.denoise),
             models=tuple(log.models),
             listeners=tuple(log.listeners),
         )
         await self.store.change_recording(recording.id, facts=facts.to_json())
+        await asyncio.to_thread(self._draw, recording.id, meters)
         return {}
 
-    async def _draw(self, task: Task) -> Mapping[str, Any]:
+    def _draw(self, recording_id: str, meters: _Meters) -> None:
         """The waveform and the spectrogram, once for everybody who looks at them."""
-        recording_id = task.recording.id
-        info = await asyncio.to_thread(self._scan, recording_id)
-        peaks, pauses, spectrogram = PeakMeter(MAX_PEAKS), PauseMeter(), SpectrogramMeter(info.duration_samples)
-
-        def take(samples: Samples) -> None:
-            for meter in (peaks, pauses, spectrogram):
-                meter.push(samples)
-
-        await self._through(task, 1, take, "Drawing the waveform")
-
-        def write() -> None:
-            drawn = peaks.peaks()
-            outline = Peaks(drawn.step_seconds, list(drawn.values), list(pauses.pauses()))
-            write_peaks(self.files, recording_id, outline)
-            write_whole(self.files.spectrogram(recording_id), alpha_png(spectrogram.image()))
-
-        await asyncio.to_thread(write)
-        return {}
+        drawn = meters.peaks.peaks()
+        outline = Peaks(drawn.step_seconds, list(drawn.values), list(meters.pauses.pauses()))
+        write_peaks(self.files, recording_id, outline)
+        write_whole(self.files.spectrogram(recording_id), alpha_png(meters.spectrogram.image()))
 
     async def _seal(self, task: Task) -> Mapping[str, Any]:
         """Checksums of all files."""
@@ -194,14 +197,14 @@ class Finish:
         with self.files.audio(recording_id).open("rb") as file:
             return scan(file)
 
-    async def _through(self, task: Task, channels: int, take: Take, words: str) -> None:
+    async def _through(self, task: Task, channels: int, take: Take) -> None:
         """All of the sound, from front to end, in a thread and in pieces."""
         done, length = 0, max(1, task.recording.length)
         with await asyncio.to_thread(self.files.audio(task.recording.id).open, "rb") as file:
             source = decode_file(file, channels)
             while count := await asyncio.to_thread(_piece, source, take):
                 done += count
-                await task.progress.tell(done / length, words)
+                await task.progress.tell(done / length, "Measuring and drawing")
 
 
 def _piece(source: Iterator[Samples], take: Take) -> int:

@@ -27,7 +27,7 @@ JOBS = Queue(
 )
 LEARNT = 100
 """Jobs that were done before, by which the next ones are estimated."""
-LOOK_S = 1.0
+LOOK_S = 0.25
 """Between two looks at the rows of jobs that are not over. Nobody looks while there are none."""
 
 LIVE = 100

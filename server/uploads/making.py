@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from server.audio.frame import Samples
 from server.clock import SAMPLE_RATE
 from server.errors import DiskFull, Unavailable
 from server.uploads.decoding import Decoding, decoding
-from server.uploads.rows import LEAD, SEGMENT, Batch, RowCutter
+from server.uploads.rows import LEAD, Batch, RowCutter
 from server.uploads.track import Track
 
 Tell = Callable[[float], Awaitable[None]]
@@ -119,7 +119,7 @@ class Maker:
 
 
 class _Cleaning:
-    """While one batch is without its noise, the next one is decoded and the one before encoded."""
+    """While one batch loses its noise it is encoded as it came, and the next one is decoded."""
 
     def __init__(self, denoiser: FileDenoiser, raw: Track, clean: Track, made: Made, tell: Tell) -> None:
         self._denoiser = denoiser
@@ -135,9 +135,6 @@ class _Cleaning:
             began = time.monotonic()
             async for samples in opened.blocks():
                 self._made.spent("decode", began)
-                began = time.monotonic()
-                await asyncio.to_thread(self._raw.write, samples)
-                self._made.spent("encode", began)
                 for batch in self._cutter.push(samples):
                     await self._next(batch)
                 began = time.monotonic()
@@ -162,13 +159,24 @@ class _Cleaning:
             self._going = None
 
     async def _through(self, batch: Batch) -> None:
+        rows, _ = await asyncio.gather(self._denoised(batch), self._encoded(self._write_raw, batch))
+        await self._encoded(self._write_clean, batch, rows)
+
+    async def _denoised(self, batch: Batch) -> list[Samples]:
         began = time.monotonic()
         rows = await self._denoiser.clean(batch.rows, LEAD, batch.first)
         self._made.spent("denoise", began)
+        return rows
+
+    async def _encoded(self, write: Callable[..., None], *what: Any) -> None:
         began = time.monotonic()
-        await asyncio.to_thread(self._write, rows, batch.length)
+        await asyncio.to_thread(write, *what)
         self._made.spent("encode", began)
 
-    def _write(self, rows: list[Samples], length: int) -> None:
+    def _write_raw(self, batch: Batch) -> None:
+        for samples in batch.audio():
+            self._raw.write(samples)
+
+    def _write_clean(self, batch: Batch, rows: list[Samples]) -> None:
         for number, row in enumerate(rows):
-            self._clean.write(np.asarray(row[: max(0, min(SEGMENT, length - number * SEGMENT))]))
+            self._clean.write(np.asarray(row[: batch.kept(number)]))

@@ -22,7 +22,7 @@ LEAD = 4 * 48_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Rows that follow each other."""
+    """Rows that follow each other. Whoever asks for what comes after the next batch is done with them."""
 
     rows: list[Samples]
     """Of LEAD + SEGMENT + delay samples each."""
@@ -31,42 +31,54 @@ class Batch:
     length: int
     """Samples of the audio that they stand for."""
 
+    def audio(self) -> Iterator[Samples]:
+        """What they stand for, as it came."""
+        for number, row in enumerate(self.rows):
+            yield row[LEAD : LEAD + self.kept(number)]
+
+    def kept(self, number: int) -> int:
+        """How many samples of a row are of the audio."""
+        return max(0, min(SEGMENT, self.length - number * SEGMENT))
+
 
 class RowCutter:
-    """Audio in, in pieces of any length; batches out."""
+    """Audio in, in pieces of any length; batches out. Two batches of memory are used in turn, and no more."""
 
     def __init__(self, delay: int) -> None:
         self._delay = delay
-        self._kept: Samples = np.zeros(LEAD, np.float32)
-        self._pieces: list[Samples] = []
+        size = LEAD + ROWS * SEGMENT + delay
+        self._filling, self._other = np.zeros(size, np.float32), np.zeros(size, np.float32)
         self._count = LEAD
         self._first = True
 
     def push(self, samples: Samples) -> Iterator[Batch]:
-        self._pieces.append(samples)
-        self._count += len(samples)
-        while self._count >= LEAD + ROWS * SEGMENT + self._delay:
-            yield self._cut(ROWS, ROWS * SEGMENT)
+        """Take the next audio."""
+        while len(samples):
+            taken = samples[: len(self._filling) - self._count]
+            self._filling[self._count : self._count + len(taken)] = taken
+            self._count += len(taken)
+            samples = samples[len(taken) :]
+            if self._count == len(self._filling):
+                yield self._batch(ROWS * SEGMENT)
+                self._turn(ROWS * SEGMENT)
 
     def flush(self) -> Iterator[Batch]:
         """What is left; the denoiser looks ahead into silence."""
-        left = self._count - LEAD
-        if left > 0:
-            rows = -(-left // SEGMENT)
-            self.pad(rows * SEGMENT + self._delay - left)
-            yield self._cut(rows, left)
+        while (left := self._count - LEAD) > 0:
+            length = min(left, ROWS * SEGMENT)
+            self._filling[self._count :] = 0.0
+            yield self._batch(length)
+            self._turn(length)
 
-    def pad(self, count: int) -> None:
-        self._pieces.append(np.zeros(max(0, count), np.float32))
-        self._count += max(0, count)
-
-    def _cut(self, rows: int, length: int) -> Batch:
-        self._kept = np.concatenate([self._kept, *self._pieces])
-        self._pieces = []
+    def _batch(self, length: int) -> Batch:
         whole = LEAD + SEGMENT + self._delay
-        cut = [self._kept[row * SEGMENT : row * SEGMENT + whole] for row in range(rows)]
-        batch = Batch(cut, self._first, length)
-        self._kept = self._kept[rows * SEGMENT :].copy()
-        self._count = len(self._kept)
+        starts = range(0, length, SEGMENT)
+        return Batch([self._filling[start : start + whole] for start in starts], self._first, length)
+
+    def _turn(self, length: int) -> None:
+        """Go on in the other memory, behind so much audio; whoever asks is done with the batch in that."""
+        audio, fresh = self._filling, self._other
+        self._count = max(LEAD, self._count - length)
+        fresh[: self._count] = audio[length : length + self._count]
+        self._filling, self._other = fresh, audio
         self._first = False
-        return batch

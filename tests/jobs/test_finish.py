@@ -126,7 +126,7 @@ async def test_a_disk_that_is_full_is_told_and_leaves_nothing_half_done(tmp_path
         finish = finish_in(tmp_path, store)
         assert await do(store, finish, job) is not None  # tried again later
         waiting = await store.jobs.get(job.id)
-        assert waiting.reached == "measure" and "disk of recordings is full" in waiting.error
+        assert waiting.reached == "" and "disk of recordings is full" in waiting.error
         assert not list((disk / job.subject).glob("*.new"))
         recording = await store.recording(job.subject)
         assert recording.state == RecordingState.READY

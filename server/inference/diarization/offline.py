@@ -28,8 +28,9 @@ Said = Turns | TurnRevision | VoicePrints
 
 _LENGTH = 10 * HEARD_RATE
 """Samples (16 kHz) of a window: what segmentation-3.0 was trained on."""
-_HOP = HEARD_RATE
-"""Samples from one window to the next."""
+_HOP = 2 * HEARD_RATE
+"""Samples from one window to the next: with half as many errors stay as they are, to a few thousandths, on most talks,
+and the models work twice as long."""
 _SURE_S = 1.0
 """Seconds that somebody has to talk alone in a window to be told from others by it."""
 _SHORTEST_S = 0.1
@@ -51,7 +52,7 @@ class _Local:
 
 
 class RecordingDiarizer:
-    """One recording; what is kept of it grows by 0.2 MB a minute.
+    """One recording; what is kept of it grows by 0.1 MB a minute.
 
     While it is heard nothing is known: `push` answers with empty turns up to where it has come. All is said in the
     end, as revisions of that.
