@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from server.errors import Unavailable
 from server.inference.file_denoise_lane import open_file_denoiser
 from server.inference.file_denoise_service import SOCKET, FileDenoiseService
 from server.inference.rnnoise import RNNoiseDenoiser
-from server.uploads.rows import LEAD, ROWS, SEGMENT, RowCutter
+from server.uploads.rows import LEAD, ROWS, SEGMENT, Batch, RowCutter
 
 RNNOISE = {"engine": "RNNoise", "model_dir": None, "levelling": False, "log_level": "error", "log_format": "console"}
 
@@ -77,10 +79,13 @@ async def test_whoever_is_served_hears_of_it_when_the_process_dies_and_the_next_
 def test_rows_hold_every_sample_once_and_what_lies_around_them(length: int) -> None:
     samples = np.arange(1, length + 1, dtype=np.float32)
     cutter, delay = RowCutter(1440), 1440
-    batches = []
-    for start in range(0, length, 777_777):
-        batches += cutter.push(samples[start : start + 777_777])
-    batches += cutter.flush()
+    batches: list[Batch] = []
+    pieces = (samples[start : start + 777_777] for start in range(0, length, 777_777))
+    for batch in chain(chain.from_iterable(map(cutter.push, pieces)), cutter.flush()):
+        # Its memory is used again: as in real work, the batch before is only done with now.
+        if batches:
+            batches[-1] = replace(batches[-1], rows=[row.copy() for row in batches[-1].rows])
+        batches.append(batch)
     assert [batch.first for batch in batches] == [True] + [False] * (len(batches) - 1)
     around = np.concatenate([np.zeros(LEAD, np.float32), samples, np.zeros(SEGMENT + delay, np.float32)])
     rows = [row for batch in batches for row in batch.rows]
