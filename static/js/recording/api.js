@@ -13,7 +13,8 @@ import { json, part } from "../api.js";
  * @property {{ text: string, count: number }[]} terms
  * @property {{ start_s: number, speaker: string | null, text: string }[]} questions
  * @property {{ start_s: number, speaker: string | null, text: string, rule: string }[]} actions
- * @property {{ model: string, markdown: string } | null} text
+ * @property {{ model: string, markdown: string, made_at: string, outdated: boolean } | null} text
+ * @property {boolean} writable whether a model may be asked for a text
  *
  * @typedef {{ id: number, at: string, actor: string, before: any, after: any, undone: boolean }} Edit
  */
@@ -25,6 +26,8 @@ const base = (id) => `/api/v1/recordings/${part(id)}`;
 export const changeRecording = (id, change) => json(base(id), "PATCH", change);
 /** @param {string} id @returns {Promise<Summary>} */
 export const getSummary = (id) => json(`${base(id)}/summary`);
+/** @param {string} id @returns {Promise<import("../captions/api.js").Job>} that asks a model for a text */
+export const writeSummary = (id) => json(`${base(id)}/summary`, "POST");
 /** @param {string} id */
 export const spectrogramUrl = (id) => `${base(id)}/spectrogram`;
 /** @param {string} id @param {Record<string, string>} query @returns {string} */

@@ -3,7 +3,6 @@
 import { ApiError, getPeaks, getRecording, renameRecording, words } from "../api.js";
 import { SpeakerCard } from "../captions/speakercard.js";
 import { Transcript } from "../captions/transcript.js";
-import { recordedChat } from "../chat/places.js";
 import { h, icon, say } from "../dom.js";
 import { editableTitle } from "../editable.js";
 import { clock, exact, relative, size } from "../format.js";
@@ -21,8 +20,6 @@ import { summary } from "../recording/summary.js";
 import { trimming } from "../recording/trim.js";
 import { Waveform } from "../recording/waveform.js";
 import { store } from "../store.js";
-import { shutView } from "./door.js";
-import { missingView } from "./missing.js";
 import { playable, remove, stateWords } from "../library/recording.js";
 
 /** @typedef {import("../types.js").Recording} Recording */
@@ -64,6 +61,8 @@ export async function recordingView(id) {
   try {
     return new RecordingPage(await getRecording(id)).view();
   } catch (error) {
+    // What says so is fetched by those who need it.
+    const [{ shutView }, { missingView }] = await Promise.all([import("./door.js"), import("./missing.js")]);
     const shut = shutView("recording", error);
     if (shut) return shut;
     const gone = error instanceof ApiError && error.status === 404;
@@ -101,7 +100,7 @@ class RecordingPage {
     this.trim = trimming(() => this.recording, () => this.wave, (now) => this.learn(now));
     this.spectrogram = spectrogram(recording.id, () => [this.range[0] / recording.duration_s, this.range[1] / recording.duration_s]);
     this.facts = facts(recording.id, seek);
-    this.summary = summary(recording.id, seek);
+    this.summary = summary(recording.id, this.own, seek);
     this.share = sharing(recording.id, this.own, () => player.holds(this.source));
     this.load = downloads(() => this.recording, this.transcript);
     this.keys = keySheet();
@@ -110,13 +109,13 @@ class RecordingPage {
     this.head = heading(recording, this.own, [this.swap, this.share.element, this.load.element, this.more.element]);
     this.state = h("p", { class: "sub", role: "status", data: { testid: "recording-state" } });
     this.place = h("div", { class: "wave-place" });
-    this.element = this.layout(recordedChat(recording.stream_id, seek));
+    this.chat = h("div");
+    this.element = this.layout();
   }
 
-  /** @param {HTMLElement} chat */
-  layout(chat) {
+  layout() {
     const tools = h("div", { class: "row gap rc-tools" }, this.spectrogram.button);
-    const left = h("div", { class: "rc-left" }, this.place, this.spectrogram.element, this.trim.element, this.who.element, tools, this.summary.element, this.facts.element, chat);
+    const left = h("div", { class: "rc-left" }, this.place, this.spectrogram.element, this.trim.element, this.who.element, tools, this.summary.element, this.facts.element, this.chat);
     return h("div", { class: "col recording" }, this.head.element, this.state, h("div", { class: "two" }, left, this.transcript.element), this.keys);
   }
 
@@ -132,6 +131,7 @@ class RecordingPage {
     };
     const again = () => window.dispatchEvent(new PopStateEvent("popstate"));
     const gone = async () => {
+      const { missingView } = await import("./missing.js");
       if (await remove(this.recording, again)) this.element.replaceChildren(missingView("The recording was deleted", "Undo is below for a few seconds.").element);
     };
     const trim = item("trim", "scissors", "Trim", () => this.trim.open());
@@ -254,7 +254,18 @@ class RecordingPage {
       listenForKeys(() => player.holds(this.source), () => this.seek(player.holds(this.source) ? player.position : 0), acts, this.keys),
     ];
     void this.ready();
+    if (store.config?.chat) void this.showChat();
     return { element: this.element, title: this.recording.title, leave: () => this.leave(stops) };
+  }
+
+  /** What was written meanwhile stands below everything else, and comes after it. */
+  async showChat() {
+    try {
+      const { recordedChat } = await import("../chat/places.js");
+      this.chat.replaceChildren(recordedChat(this.recording.stream_id, (at) => this.seek(at)));
+    } catch {
+      // The page is whole without; its other requests say so when the server does not answer.
+    }
   }
 
   /** @param {number} by one turn on, or back: to where somebody else begins to speak */
@@ -269,7 +280,7 @@ class RecordingPage {
   leave(stops) {
     for (const stop of stops) stop();
     clearTimeout(this.timer);
-    for (const one of [this.wave, this.who, this.transcript, this.share, this.facts]) one?.leave();
+    for (const one of [this.wave, this.who, this.transcript, this.share, this.facts, this.summary]) one?.leave();
     if (player.holds(this.source) && !player.wanted) player.close();
     // Whom one does not hear is chosen on this page: elsewhere everybody is heard again.
     else if (player.holds(this.source)) player.passages.setHushed([]);
