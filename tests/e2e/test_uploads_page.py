@@ -17,6 +17,7 @@ from server.bench.local import free_port, local_server
 from server.client.demo import NANO, TALK
 from tests.e2e.album import Album
 from tests.e2e.house import HOST, LONELY, PHONE, House, browse, says, write_talk
+from tests.e2e.readers import SOUNDS, TEXTS, heard, take
 
 if TYPE_CHECKING:
     from playwright.async_api import CDPSession, Locator, Page, Request
@@ -25,6 +26,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pyt
 
 SPOKEN = "mountain"
 """A word that is said four times in the talk, and is in no title."""
+NAMED, TALK_S = "Mira Ødegård", 83.92
+"""What one of the two is called, and how long they talk."""
 DROP = """
 (files) => {
   const transfer = new DataTransfer();
@@ -128,7 +131,29 @@ async def test_two_files_are_dropped_and_one_becomes_a_recording_that_is_found_b
     at = float(re.search(r"at=([\d.]+)", page.url).group(1))  # type: ignore[union-attr]
     await page.wait_for_function(f"() => Math.abs(document.getElementById('sound').currentTime - {at}) < 1")
 
+    await named_and_taken(page, tmp_path)
     await framed(brought, frames, page.url.split("/")[-1].split("?")[0])
+
+
+async def named_and_taken(page: Page, folder: Path) -> None:
+    """Who speaks gets a name, which is found and stands in every transcript; other programs open every format."""
+    row = page.get_by_test_id("who-speaks").first
+    await row.get_by_test_id("speaker").click()
+    await page.locator(".who-speaks").get_by_test_id("speaker-field").fill(NAMED)
+    await page.keyboard.press("Enter")
+    await page.get_by_test_id("transcript").get_by_test_id("speaker").filter(has_text=NAMED).first.wait_for()
+    await page.get_by_test_id("search").fill(SPOKEN)
+    await says(page.get_by_test_id("search-found"), r"^\d of [1-9]")
+    await page.get_by_test_id("search").press("Escape")
+    await page.get_by_test_id("downloads").click()
+    for sound, codec in SOUNDS.items():
+        name, seconds = heard((await take(page, sound, folder)).read_bytes())
+        assert name.startswith(codec), (sound, name)
+        assert seconds == pytest.approx(TALK_S, abs=0.1), sound
+    for kind, opens in TEXTS.items():
+        text = opens((await take(page, f"take-{kind}", folder)).read_bytes())
+        assert SPOKEN in text.lower(), kind
+        assert NAMED in text, kind
 
 
 async def framed(house: House, frames: str, recording: str) -> None:
