@@ -3,11 +3,11 @@ along in every format, which readers that know nothing of this project open."""
 
 from __future__ import annotations
 
-import math
 import re
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -101,11 +101,11 @@ async def open_recording(house: House, kept: str, query: str = "") -> Page:
 async def test_three_hours_can_be_used_within_a_second(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     """By somebody whose browser has seen nothing of it before."""
     took: list[float] = []
-    empty = math.inf
+    empty: list[float] = []
     while len(took) < TRIES and not (took and min(took) < BAR_MS):
         blank = await house.visitor()
         await blank.goto(f"{house.url}/health/live")
-        empty = min(empty, await blank.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd"))
+        empty.append(await blank.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd"))
         await blank.context.close()
         page = await open_recording(house, LONG)
         took.append(await page.evaluate("window.ready"))
@@ -114,8 +114,8 @@ async def test_three_hours_can_be_used_within_a_second(house: House, capsys: pyt
         data = [name for name in asked if re.search("/api/v1/(auth|me|config|.*peaks|.*captions)", name)]
         assert len(data) == len(set(data)), data  # what the document names is not asked for again
     with capsys.disabled():
-        print(f" {min(took):.0f} ms (of {len(took)}; an empty page {empty:.0f} ms);", end="")
-    assert min(took) < BAR_MS * max(1, empty / EMPTY_MS), took
+        print(f" {min(took):.0f} ms (of {len(took)}; an empty page {median(empty):.0f} ms);", end="")
+    assert min(took) < BAR_MS * max(1, median(empty) / EMPTY_MS), (took, empty)
 
 
 @pytest.mark.slow
