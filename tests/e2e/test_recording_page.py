@@ -8,13 +8,12 @@ import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
-from aiohttp import web
 
-from server.bench.local import free_port, local_server
+from server.bench.local import local_server
 from tests.e2e.album import FOLDER, Album
 from tests.e2e.house import House, browse, says
 from tests.e2e.kept import LONG, SHORT, TITLE, write_long_talk, write_short_talk
@@ -51,35 +50,13 @@ window.ready = new Promise((resolve) => {
 """Milliseconds from the navigation until the picture is there, and what plays and the first lines can be pressed."""
 
 
-WRITTEN = "Bread & <b>patience</b>.\n\n- Ana brings salt"
-"""What the language model makes of a transcript."""
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def model() -> AsyncIterator[str]:
-    """The address of a server that answers like a language model's."""
-
-    async def complete(_: web.Request) -> web.Response:
-        return web.json_response({"choices": [{"message": {"role": "assistant", "content": WRITTEN}}]})
-
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", complete)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield f"http://127.0.0.1:{port}/v1"
-    await runner.cleanup()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def library(chromium_path: str, model: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def library(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """A server that has a recording of three hours and one of twelve seconds, and a browser."""
     data = tmp_path_factory.mktemp("library") / "data"
     await write_short_talk(data, SECONDS)
     await write_long_talk(data)
-    settings: dict[str, Any] = {"denoise": "off", "captions": False, "summary_url": model, "summary_model": "tiny"}
-    async with local_server(data, **settings) as running, browse(chromium_path, None) as browser:
+    async with local_server(data, denoise="off", captions=False) as running, browse(chromium_path, None) as browser:
         yield House(running, browser)
 
 
@@ -229,18 +206,6 @@ async def test_pauses_are_skipped_people_muted_and_keys_work(house: House) -> No
     await page.wait_for_function(f"() => {SOUND}.currentTime > 1")
     await page.keyboard.press("k")
     await page.wait_for_function(f"() => {SOUND}.paused")
-
-
-async def test_a_model_writes_a_summary_when_its_owner_asks_and_it_says_so(house: House) -> None:
-    page = await open_recording(house, SHORT)
-    await page.get_by_test_id("summary").locator("summary").click()
-    await page.get_by_test_id("write-summary").click()
-    text = page.get_by_test_id("model-text")
-    await says(text, r"Bread & <b>patience</b>\.\s*- Ana brings salt")
-    section = page.locator(".summary-body section").filter(has=text)
-    await says(section.locator("h3"), "^Written by a language model$")
-    await says(section.locator("p.sub"), r"^By tiny, .*It may be wrong\.$")
-    await says(page.get_by_test_id("write-summary"), "written anew")
 
 
 async def test_its_owner_trims_it_and_has_the_whole_again(house: House) -> None:
