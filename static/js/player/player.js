@@ -2,6 +2,7 @@
  * The one player of the page: a channel live over WHEP, or a recording. It plays on while one moves around.
  */
 
+import { getPeaks } from "../api.js";
 import { byId } from "../dom.js";
 import { Emitter } from "../emitter.js";
 import { recall, remember } from "../settings.js";
@@ -81,7 +82,14 @@ export class Player extends Emitter {
     this.wanted = true;
     this.failed = this.removed = "";
     if (source.kind === "live" && !this.listener) this.connect(source.channel);
+    if (source.kind === "recording" && this.passages.pauses.length === 0) void this.learnPauses(source);
     await this.sound();
+  }
+
+  /** Where nobody is heard: its own page says so, and is not always where one starts it. @param {RecordingSource} source */
+  async learnPauses(source) {
+    const { pauses } = await getPeaks(source.recording.peaks_url).catch(() => ({ pauses: /** @type {[number, number][]} */ ([]) }));
+    if (pauses.length > 0 && this.holds(source) && this.passages.pauses.length === 0) this.passages.setPauses(pauses);
   }
 
   async toggle() {
