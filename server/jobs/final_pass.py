@@ -55,10 +55,10 @@ class FinalPass:
     voice_limits: Callable[[str], VoiceLimits]
     """By the id of an embedding model."""
 
-    async def hear(self, recording: Recording, progress: Tells) -> dict[str, Any]:
-        """Hear a recording that is closed, join, write; returns what has changed.
+    async def listen(self, recording: Recording, progress: Tells) -> Heard:
+        """Hear a recording that is closed. Nothing is written.
 
-        Raises NotFound where its audio is not there, Conflict where people change it all the time, Unavailable.
+        Raises NotFound where its audio is not there, Unavailable.
         """
         live = await self._account(recording.stream_id, CaptionVersion.LIVE)
         options = await self._options(recording.stream_id, live)
@@ -67,7 +67,13 @@ class FinalPass:
             done = share >= 1.0
             await progress.tell(HEARD_SHARE * share, "Working out who spoke" if done else "Listening to the recording")
 
-        heard = await self._hear(recording, options, tell)
+        return await self._hear(recording, options, tell)
+
+    async def write(self, recording: Recording, heard: Heard, progress: Tells) -> dict[str, Any]:
+        """Join what was heard with what was said live, and write it; returns what has changed.
+
+        Raises Conflict where people change it all the time, NotFound, Unavailable.
+        """
         await progress.tell(HEARD_SHARE, "Writing captions")
         voices = [voice for voice in await self.store.voices.all(recording.owner) if voice.active]
         return await self._write(recording.stream_id, heard, voices)

@@ -2,14 +2,15 @@
 
 Each step can be done again without harm and leaves nothing half done; which ones were done is in the job's row. What
 takes longest, and may have to wait for a caption worker, comes last: the files have their checksums before, and once
-more after it.
+more after it. The models of that worker listen from the beginning, while another process measures.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from server.clock import PACKET, SAMPLE_RATE
 from server.errors import DiskFull, NotFound, Unavailable
 from server.jobs.final_pass import KIND as AGAIN
 from server.jobs.final_pass import FinalPass, closed_recording
+from server.jobs.hearing import Heard
 from server.jobs.runner import Kind, Patience, Progress, Tells
 from server.recordings import happened
 from server.recordings.audio import MAX_PEAKS, Peaks, write_peaks
@@ -61,6 +63,18 @@ class Part:
         await self.progress.tell(self.low + (self.high - self.low) * min(1.0, share), step)
 
 
+@dataclass(slots=True)
+class Listening:
+    """The models of the caption worker hear a recording; how far they are is told once that is the step."""
+
+    progress: Tells | None = None
+    heard: asyncio.Task[Heard] | None = None
+
+    async def tell(self, share: float, step: str) -> None:
+        if self.progress is not None:
+            await self.progress.tell(share, step)
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """What a step works on."""
@@ -68,6 +82,7 @@ class Task:
     recording: Recording
     parameters: Mapping[str, Any]
     progress: Tells
+    listening: Listening
 
 
 Step = Callable[[Task], Awaitable[Mapping[str, Any]]]
@@ -130,13 +145,27 @@ class Finish:
         done = names.index(job.reached) + 1 if job.reached in steps else 0
         result: dict[str, Any] = {}
         low = 0.0
-        for number, (name, (share, step)) in enumerate(steps.items()):
-            if number >= done:
-                part = Part(progress, low, low + share)
-                result |= await _worded(step(Task(recording, job.parameters or {}, part)))
-                await progress.reach(name)
-            low += share
+        async with self._listening(recording, HEAR in names[done:]) as listening:
+            for number, (name, (share, step)) in enumerate(steps.items()):
+                if number >= done:
+                    part = Part(progress, low, low + share)
+                    result |= await _worded(step(Task(recording, job.parameters or {}, part, listening)))
+                    await progress.reach(name)
+                low += share
         return result
+
+    @asynccontextmanager
+    async def _listening(self, recording: Recording, wanted: bool) -> AsyncIterator[Listening]:
+        """Whoever is not needed any more stops listening."""
+        listening = Listening()
+        if wanted:
+            listening.heard = asyncio.create_task(self.final.listen(recording, listening), name="listen")
+        try:
+            yield listening
+        finally:
+            if listening.heard is not None:
+                listening.heard.cancel()
+                await asyncio.gather(listening.heard, return_exceptions=True)
 
     async def _limit_s(self, job: Job) -> float:
         return self.patience.for_samples((await self.store.recording(job.subject)).length)
@@ -182,7 +211,10 @@ class Finish:
 
     async def _hear(self, task: Task) -> Mapping[str, Any]:
         """The final pass; the facts then say which models did it."""
-        result = await self.final.hear(task.recording, task.progress)
+        assert task.listening.heard is not None
+        task.listening.progress = task.progress
+        heard = await task.listening.heard
+        result = await self.final.write(task.recording, heard, task.progress)
         facts = Facts.from_json((await self.store.recording(task.recording.id)).facts) or Facts()
         used = tuple(ModelUsed(*map(str, model)) for model in task.parameters.get(MODELS, ()))
         if used:

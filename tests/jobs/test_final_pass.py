@@ -26,7 +26,7 @@ from server.speech.speakers import SpeakerName
 from server.speech.voices import VoiceLimits
 from server.store.captions import CaptionBatch
 from server.store.database import database_url
-from server.store.records import CaptionVersion, Job, RecordingState, VoicePrint
+from server.store.records import CaptionVersion, Job, Recording, RecordingState, VoicePrint
 from server.store.store import Store
 from tests.jobs.recordings import write
 from tests.jobs.scripted_lane import ScriptedFiles
@@ -61,6 +61,10 @@ def live_caption(number: int, lines: Sequence[Line], speaker: str, **person: Any
     return replace(made, **person)
 
 
+async def hear(final: FinalPass, recording: Recording, progress: Progress) -> dict[str, Any]:
+    return await final.write(recording, await final.listen(recording, progress), progress)
+
+
 class Scene:
     """A stream that is over: its recording, its live captions, its job."""
 
@@ -78,7 +82,7 @@ class Scene:
         versions = {Ear.WORDS: words, Ear.SPEAKERS: speakers}
         final = FinalPass(self.store, self.files, files, by_order, versions, limits)
         progress = Progress(self.store, self.job.id)
-        return await final.hear(await closed_recording(self.store, self.stream_id, progress), progress)
+        return await hear(final, await closed_recording(self.store, self.stream_id, progress), progress)
 
     async def final(self) -> list[Caption]:
         return (await self.store.captions.page(self.stream_id, CaptionVersion.FINAL)).items
@@ -160,7 +164,7 @@ async def test_somebody_who_edits_in_that_moment_is_not_overwritten(scene: Scene
 
     scene.store.captions.replace = late  # type: ignore[method-assign]
     progress = Progress(scene.store, scene.job.id)
-    await final.hear(await closed_recording(scene.store, scene.stream_id, progress), progress)
+    await hear(final, await closed_recording(scene.store, scene.stream_id, progress), progress)
     assert tries == 2 and (await scene.final())[0].hidden
 
 
