@@ -102,7 +102,7 @@ class Parts:
             if self.settings.accounts:  # where there are none, everybody hears everything
                 await services.access.begin(stream_id, channel_id, access)
 
-        becoming = Becoming(store, begin, services.access.forget)
+        becoming = Becoming(store, begin, services.access.forget, self.announcer.recording)
         folders = UploadFolders(self.settings.uploads_dir)
         services.uploads = UploadDesk(
             self.settings, store, folders, self.jobs, becoming, announce, services.quotas.check_upload, now

@@ -17,17 +17,24 @@ ORIGIN = "upload"
 
 BeginAccess = Callable[[str, str, Access | None], Awaitable[None]]
 """Gives a stream, by its id and its channel's, and the recording its rule."""
+AnnounceRecording = Callable[[str, Recording], None]
+"""Told the event's type (recording_ready, recording_removed) and the recording."""
 
 
 class Becoming:
     """Makes and unmakes rows."""
 
     def __init__(
-        self, store: Store, begin_access: BeginAccess, forget_access: Callable[[str], Awaitable[None]]
+        self,
+        store: Store,
+        begin_access: BeginAccess,
+        forget_access: Callable[[str], Awaitable[None]],
+        announce: AnnounceRecording,
     ) -> None:
         self._store = store
         self._begin_access = begin_access
         self._forget_access = forget_access
+        self._announce = announce
 
     async def make(self, upload: Upload, now: datetime) -> Recording:
         """A recording that is being finished, on its owner's first channel; what is there already stays.
@@ -59,15 +66,15 @@ class Becoming:
         await self._store.save_recording(recording)
         return await self._store.recording(stream_id)
 
-    async def unmake(self, recording_id: str) -> Recording | None:
-        """Take it back, unless it is whole; returns what it was."""
+    async def unmake(self, recording_id: str) -> None:
+        """Take it back, unless it is whole, and tell whoever sees it."""
         recording = await self._known(recording_id)
         if recording is None or recording.state != RecordingState.FINISHING:
-            return None
+            return
         await self._store.forget_recording(recording_id)
         await self._store.forget_stream(recording.stream_id)
+        self._announce("recording_removed", recording)
         await self._forget_access(recording.stream_id)
-        return recording
 
     async def whole(self, recording_id: str | None) -> bool:
         """Whether there is such a recording, not in the bin."""

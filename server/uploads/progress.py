@@ -12,7 +12,7 @@ from server.log import get_logger
 from server.store.records import Job, JobState, Recording
 from server.store.store import Store
 from server.store.uploads import LOST, OVER, Upload, UploadState
-from server.uploads.becoming import Becoming
+from server.uploads.becoming import AnnounceRecording, Becoming
 from server.uploads.desk import Announce, UploadDesk
 from server.uploads.options import DIAGNOSE, PROCESS, UploadOptions
 
@@ -23,7 +23,6 @@ log = get_logger(__name__)
 
 Finish = Callable[[Upload, Recording], Awaitable[Job | None]]
 """Has a recording finished whose audio is whole; None where nothing is left to do."""
-AnnounceRecording = Callable[[str, Recording], None]
 
 
 class UploadProgress:
@@ -178,9 +177,8 @@ class UploadProgress:
         if upload.state in OVER:
             return
         await asyncio.to_thread(self._desk.folders.drop_work, upload.id)
-        gone = await self._becoming.unmake(upload.recording_id) if upload.recording_id is not None else None
-        if gone is not None:
-            self._announce_recording("recording_removed", gone)
+        if upload.recording_id is not None:
+            await self._becoming.unmake(upload.recording_id)
         known = [UploadState.RECEIVED, UploadState.CHECKING, UploadState.QUEUED, UploadState.PROCESSING]
         await self._change(upload, known, state=state.value, detail=detail)
         for same in await self._table.followers(upload):

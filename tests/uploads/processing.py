@@ -18,7 +18,7 @@ from server.jobs.upload import ProcessUpload
 from server.recordings.files import RecordingFolders
 from server.store.database import database_url
 from server.store.people_records import Access
-from server.store.records import Channel, Job
+from server.store.records import Channel, Job, Recording
 from server.store.store import Store
 from server.store.uploads import Upload, UploadState
 from server.uploads.becoming import Becoming
@@ -50,13 +50,17 @@ async def forget(stream_id: str) -> None:
     """Nothing is known."""
 
 
+def tell(kind: str, recording: Recording) -> None:
+    """Nobody listens."""
+
+
 async def prepare(folder: Path, store: Store) -> Job:
     """A file of a tone, its rows, and its job."""
     await store.open()
     await store.add_channel(Channel("home", "home", "Home", "Anna", "local", NOW))
     upload = Upload("up", "local", "tone.wav", 9, NOW, NOW, received=9, state=UploadState.QUEUED)
     await store.uploads.add(upload)
-    recording = await Becoming(store, no_access, forget).make(upload, NOW)
+    recording = await Becoming(store, no_access, forget, tell).make(upload, NOW)
     await store.uploads.change("up", NOW, recording_id=recording.id)
     await asyncio.to_thread(tone, folder)
     job = Job("job", PROCESS, "up", "local", NOW, parameters={"recording": recording.id, "audio_s": SECONDS})

@@ -26,6 +26,8 @@ from tests.uploads.test_tus import begin_part
 from tests.uploads.tus_client import create, patch, send, upload
 from tests.uploads.workshop import LONGEST_S, Workshop, tone
 from tests.web.test_captions import ask
+from tests.web.test_events import subscribe
+from tests.web.test_live_captions import Page
 from tests.web.test_routes import problem
 from tests.web.test_streams import talking
 
@@ -89,10 +91,13 @@ async def test_an_upload_that_is_removed_while_a_recording_is_made_leaves_nothin
         return await clean(*given)
 
     shop.denoiser.clean = slow  # type: ignore[method-assign]
+    library = Page(await subscribe(http, "recordings"))
     working = asyncio.create_task(shop.do("upload"))
     await reached.wait()
     recording_id = (await see(http, upload_id))["recording_id"]
     await ask(http, "DELETE", f"{UPLOADS}/{upload_id}", status=204)
+    told = await library.until(lambda event: event["type"] == "recording_removed")
+    assert told["data"]["id"] == recording_id
     go_on.set()
     await working
     await shop.tell()
