@@ -219,10 +219,11 @@ class UploadDesk:
                 continue  # it was over in that very moment
         heirs = await self._table.followers(upload)
         await self._table.forget(upload.id)
-        if upload.recording_id is not None:
-            await self._becoming.unmake(upload.recording_id)
-        if heirs and upload.state not in OVER:
-            await self._hand_on(upload, heirs)
+        if upload.state not in OVER:  # else it is another one's, or whole
+            if upload.recording_id is not None:
+                await self._becoming.unmake(upload.recording_id)
+            if heirs:
+                await self._hand_on(upload, heirs)
         await asyncio.to_thread(self._drop, upload.id)
         self._announce("upload_removed", upload)
 

@@ -69,20 +69,25 @@ async def test_two_people_who_bring_the_same_file_have_a_recording_each(tmp_path
         assert shop.recordings() == sorted(item["recording_id"] for item in shown)
 
 
-async def test_when_the_first_of_two_is_removed_the_second_gets_the_file(
-    http: aiohttp.ClientSession, shop: Workshop
+@pytest.mark.parametrize("removed", ["the one that is worked on", "the one that stands for it"])
+async def test_when_one_of_two_is_removed_the_other_becomes_a_recording(
+    http: aiohttp.ClientSession, shop: Workshop, removed: str
 ) -> None:
-    first = await upload(http, SOUND, "one.wav")
-    second = await upload(http, SOUND, "two.wav")
+    """Which is looked at first is chance where there are several workers."""
+    uploads = [await upload(http, SOUND, "one.wav"), await upload(http, SOUND, "two.wav")]
     await shop.do("diagnose")
-    assert (await see(http, second))["recording_id"] == (await see(http, first))["recording_id"]
-    await ask(http, "DELETE", f"{UPLOADS}/{first}", status=204)
-    assert (await see(http, second))["state"] == "queued"
+    shown = [await see(http, upload_id) for upload_id in uploads]
+    assert shown[0]["recording_id"] == shown[1]["recording_id"]
+    [worked_on] = [item["id"] for item in shown if item["state"] == "queued"]
+    gone = worked_on if removed == "the one that is worked on" else next(one for one in uploads if one != worked_on)
+    [left] = [upload_id for upload_id in uploads if upload_id != gone]
+    await ask(http, "DELETE", f"{UPLOADS}/{gone}", status=204)
+    assert (await see(http, left))["state"] == "queued"
     await shop.all()
-    shown = await see(http, second)
-    assert (shown["state"], shown["detail"]) == ("done", "")
-    assert shop.recordings() == [shown["recording_id"]]
-    assert shop.uploads() == [second]
+    last = await see(http, left)
+    assert (last["state"], last["detail"]) == ("done", "")
+    assert shop.recordings() == [last["recording_id"]]
+    assert shop.uploads() == [left]
 
 
 async def test_a_file_that_waits_for_its_owner_does_not_hold_up_the_same_one_that_does_not(
