@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from server.clock import PACKET, SAMPLE_RATE
+from server.rooms.recorder import ROOM_AGAIN
 from tests.chaos.scene import Ear, Follower, Speaker, at_the_end, decibels, request, tone, whole_server
 from tests.disks import mounted
 from tests.rooms.sound import play
@@ -40,18 +41,18 @@ async def test_a_live_recording_is_warned_then_closed_and_may_go_on(disk: Path, 
         await ear.heard(0.5)
 
         await asyncio.to_thread(leave, disk, 6.0)
-        told = await follower.wait("degraded", stream=speaker.id, stage="disk")
+        told = await follower.wait("recording_told", stream=speaker.id, on=True)
         assert "until 4 MB" in told["detail"]
         stream = await server.get(f"/api/v1/streams/{speaker.id}")
         assert stream["recording"] == {"on": True, "id": speaker.id, "detail": told["detail"]}
         late = await Speaker.start(server, "second")
-        refused = await follower.wait("degraded", stream=late.id, stage="recording")
+        refused = await follower.wait("recording_told", stream=late.id, on=False)
         assert "Not recording" in refused["detail"]
         health = await server.get("/health/ready")
         assert (health["status"], health["components"]["disk"]["state"]) == ("degraded", "degraded")
 
         await asyncio.to_thread(leave, disk, 2.0)
-        told = await follower.wait("degraded", stream=speaker.id, stage="recording")
+        told = await follower.wait("recording_told", stream=speaker.id, on=False)
         assert "Recording stopped: only" in told["detail"]
         await ear.heard(0.5)
         audio = await asyncio.to_thread(play, disk / speaker.id / "clean.opus")
@@ -60,8 +61,7 @@ async def test_a_live_recording_is_warned_then_closed_and_may_go_on(disk: Path, 
 
         (disk / "ballast").unlink()
         for stream_id in (speaker.id, late.id):
-            told = await follower.wait("recovered", stream=stream_id, stage="disk")
-            assert "room again" in told["detail"]
+            await follower.wait("recording_told", stream=stream_id, detail=ROOM_AGAIN)
         for talker in (speaker, late):
             path = f"/api/v1/streams/{talker.id}"
             assert (await request(server, "PATCH", path, json={"recording": True}))[0] == 200
