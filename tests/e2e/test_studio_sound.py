@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from pathlib import Path
 
@@ -29,6 +30,12 @@ LINE = 0.035
 """What the line through the lower row paints of it, about."""
 
 
+def quieter(words: str) -> int:
+    """By how many dB the sound check says that the clean sound is quieter; 0 where it does not."""
+    found = re.search(r"Clean is (?:more than )?(\d+) dB quieter", words)
+    return int(found[1]) if found else 0
+
+
 @pytest.mark.slow
 async def test_a_talker_hears_the_difference_then_sees_it_on_air(
     models_dir: Path, clips_dir: Path, server: LocalServer, launch_chromium: LaunchChromium
@@ -41,21 +48,26 @@ async def test_a_talker_hears_the_difference_then_sees_it_on_air(
     await page.goto(server.url)
     words = page.get_by_test_id("check-words")
     assert await page.get_by_test_id("play-raw").is_disabled()
-    found = None
+    said, weak = "", 0
     for _ in range(
         8
     ):  # five seconds of much talk have few pauses; a machine that others use may have no time, and says so
         await page.get_by_test_id("sound-check").click()
         await page.get_by_text(re.compile(r"Recording, \d s left")).wait_for()
         await says(words, "quieter between the words|Play both|no time for a sound check")
-        found = re.search(r"Clean is (?:more than )?(\d+) dB quieter", await words.inner_text())
-        if found and int(found[1]) >= 10:
+        said = await words.inner_text()
+        if quieter(said) < 10:
+            continue
+        await page.get_by_test_id("strength").fill("15")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                while (weak := quieter(await words.inner_text())) >= 10:
+                    await page.wait_for_timeout(100)
+        await page.get_by_test_id("strength").fill("100")
+        if 3 <= weak <= 7:  # 6 at most, as it would be on air
             break
-    assert found and int(found[1]) >= 10
-    await page.get_by_test_id("strength").fill("15")
-    await page.get_by_text(re.compile(r"Clean is [3-7] dB quieter")).wait_for()  # 6 at most, as it would be on air
-    await page.get_by_test_id("strength").fill("100")
-    await page.get_by_text(f"Clean is {found[0].removeprefix('Clean is ')}").wait_for()
+    assert quieter(said) >= 10 and 3 <= weak <= 7
+    await says(words, re.escape(said))
     for name in ("play-raw", "play-clean"):
         await page.get_by_test_id(name).click()
         await page.locator(f"[data-testid={name}][aria-label^=Pause]").wait_for()
