@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import resource
 from pathlib import Path
@@ -18,6 +19,11 @@ URGENT = -10
 
 PATIENT = 5
 """Nice value of what has seconds: captions, which must never make audio late."""
+
+LARGE = 1 << 20
+"""Bytes of a piece of memory that goes back to the system as soon as it is free."""
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+"""From malloc.h."""
 
 AUTOGROUP = Path("/proc/self/autogroup")
 """Where Linux schedules sessions before processes, a nice value alone counts only within its session (sched(7))."""
@@ -46,6 +52,17 @@ def lower_thread_priority(nice: int = PATIENT) -> None:
     """Let everything else run before the thread that calls this; Linux knows priorities of threads."""
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, nice)
+
+
+def keep_memory_steady() -> None:
+    """Give large pieces of memory back at once, and keep few heaps for threads (mallopt(3); other libraries have none).
+
+    Else glibc learns from the first large ones to keep them all, and hours of audio leave its heaps in tatters.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, LARGE)
+        mallopt(_M_ARENA_MAX, 2)
 
 
 def allow_many_files(wanted: int = MANY_FILES) -> int:

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from server.process import keep_memory_steady
+
 
 class HalfAsLoud:
     """Stands where the denoiser does."""
@@ -68,7 +70,8 @@ def _synthetic(path: Path, seconds: float) -> None:
 
 
 def main() -> int:
-    """Make one recording and print the peak of this process."""
+    """Make one recording, as the process of jobs does, and print the peak of this process."""
+    keep_memory_steady()
     with tempfile.TemporaryDirectory(prefix="clearcast-bench-") as folder:
         asyncio.run(_make(float(sys.argv[1]), Path(folder)))
     # Not what getrusage says: that is handed down from whoever started this process.

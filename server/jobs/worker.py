@@ -17,7 +17,7 @@ from server.errors import Unavailable
 from server.jobs.queue import JobQueue, open_queue
 from server.jobs.runner import Kind, left_over, put_back, run_job
 from server.log import get_logger
-from server.process import lower_priority
+from server.process import keep_memory_steady, lower_priority
 from server.store.database import database_url
 from server.store.store import Store
 
@@ -42,6 +42,7 @@ def work(settings: Settings, make_kinds: MakeKinds, *, supervised: bool = False)
     `supervised`: end as well when standard input closes, for then the server is gone. Raises Unavailable.
     """
     lower_priority()
+    keep_memory_steady()
     lock = _lock(settings)
     try:
         queue = open_queue(settings)
