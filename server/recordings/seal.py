@@ -40,19 +40,20 @@ def seal(folders: RecordingFolders, recording_id: str, told: Callable[[float], N
         done += count
         told(min(1.0, done / whole))
 
-    sums = {path.name: asdict(checksum(path, read)) for path in paths}
-    values = {"version": 1, "files": sums}
-    write_whole(folders.checksums(recording_id), json.dumps(values, indent=1).encode())
+    sums = {path.name: checksum(path, read) for path in paths}
+    _write(folders, recording_id, sums)
     return len(sums)
 
 
 def seal_one(folders: RecordingFolders, recording_id: str, path: Path) -> None:
     """One file of a recording was made anew: only its own checksum is another one. Raises OSError."""
     sealed = read_seal(folders, recording_id)
-    if sealed is None:
-        return
-    sums = {name: asdict(known) for name, known in {**sealed, path.name: checksum(path)}.items()}
-    values = {"version": 1, "files": sums}
+    if sealed is not None:
+        _write(folders, recording_id, {**sealed, path.name: checksum(path)})
+
+
+def _write(folders: RecordingFolders, recording_id: str, sums: Mapping[str, Sealed]) -> None:
+    values = {"version": 1, "files": {name: asdict(known) for name, known in sums.items()}}
     write_whole(folders.checksums(recording_id), json.dumps(values, indent=1).encode())
 
 

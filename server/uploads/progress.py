@@ -125,8 +125,9 @@ class UploadProgress:
         known = [UploadState.RECEIVED, UploadState.CHECKING]
         if "again_of" not in diagnosis and "sha256" in result:
             earlier = await self._table.claim(upload.id, str(result["sha256"]), self._now())
-            first = next(iter([one for one in earlier if await self._counts(one, upload)]), None)
-            if first is not None:
+            standing = [one for one in earlier if await self._counts(one, upload)]
+            if standing:
+                first = standing[0]
                 same = {**diagnosis, "duplicate_of": first.id}
                 done = UploadState.DONE.value
                 changed = await self._change(

@@ -25,7 +25,7 @@ TYPES = {
 }
 MOST = 1000
 LARGEST = 1 << 20
-"""Bytes of a file. The page has none that is larger; one that is would be read at every request instead."""
+"""Bytes of a file. The page has none that is larger; one that is would not be served."""
 SMALLEST_PACKED = 500
 """Bytes from which on packing pays."""
 _VERSIONED = re.compile(r"~([0-9a-f]+)/(.+)", re.DOTALL)

@@ -59,8 +59,6 @@ for _path in PAGES:
     "GET", "/static/{path:.+}", Action.VIEW_PAGE, "A file of the page", produces="*/*", errors=(404,), documented=False
 )
 async def asset(call: Call) -> web.StreamResponse:
-    if not assets().version:
-        await asyncio.to_thread(assets().look)
     found = assets().find(call.path("path"))
     if found is None:
         raise NotFound("There is no such file.")
@@ -69,13 +67,13 @@ async def asset(call: Call) -> web.StreamResponse:
 
 @table.route("GET", "/favicon.ico", Action.VIEW_PAGE, "The icon", produces="image/svg+xml", documented=False)
 async def icon(call: Call) -> web.StreamResponse:
-    return await _named(call, "favicon.svg")
+    return _named(call, "favicon.svg")
 
 
 @table.route("GET", "/sw.js", Action.VIEW_PAGE, "Its service worker", produces="text/javascript", documented=False)
 async def service_worker(call: Call) -> web.StreamResponse:
     # Its own address is the part of the site that a service worker may look after.
-    return await _named(call, "sw.js")
+    return _named(call, "sw.js")
 
 
 async def static_document(name: str, begin: str) -> web.Response:
@@ -107,9 +105,7 @@ def _needed(version: str, begin: tuple[str, ...]) -> list[str]:
     return preload.needed(texts, begin)
 
 
-async def _named(call: Call, name: str) -> web.StreamResponse:
-    if not assets().version:
-        await asyncio.to_thread(assets().look)
+def _named(call: Call, name: str) -> web.StreamResponse:
     return _send(call.request, assets().files[name], for_good=False)
 
 

@@ -134,7 +134,7 @@ function aboutWords({ target, state, problem }) {
   if (state.access === "selected" && state.people.length === 0) return "Choose somebody. Until then nobody but you hears it.";
   if (state.access === "group" && state.groups.length === 0) return "Choose a group. Until then nobody but you hears it.";
   if (state.access === "friends" && friends.loaded && friends.people.size === 0) return "You have no friends here yet, so nobody hears it.";
-  if (state.access === "friends" && target?.kind !== "recordings") return `${ACCESS_WORDS.friends.about} They are told when you go live.`;
+  if (state.access === "friends" && (target?.kind === "channels" || target?.kind === "streams")) return `${ACCESS_WORDS.friends.about} They are told when you go live.`;
   return ACCESS_WORDS[state.access].about;
 }
 
